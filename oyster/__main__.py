@@ -1,0 +1,3 @@
+from oyster.cli import main
+
+main(prog_name="python -m oyster")

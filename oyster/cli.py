@@ -1,0 +1,74 @@
+"""`python -m oyster …`. Thin: each command imports what it needs when it runs, so that --help is quick."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from oyster.runtime.errors import InputError, TrialFailure
+
+
+class _Group(click.Group):
+    """Turns the two ways in which input can fail into a paragraph and an exit code."""
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+        except TrialFailure as failure:
+            click.echo(
+                f"The trial failed in iteration {failure.iteration}: {failure.reason}. Nothing was written. "
+                f"(--record-failure would make this failure the trial's result.)",
+                err=True,
+            )
+            sys.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Meta-train context encoders with PEARL, one reproducible trial at a time."""
+
+
+@main.command()
+@click.option("--env", "environment", required=True, help="An environment of params.yaml, e.g. point-robot.")
+@click.option("--encoder", required=True, help="A name (encoders/NAME.py) or the path of an encoder file, listed or not.")
+@click.option("--seed", required=True, type=click.IntRange(min=0))
+@click.option("--budget", required=True, help="A budget of params.yaml: demo, benchmark, paper.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the result; must be free.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder for weights.safetensors.  [default: --out]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--record-failure", is_flag=True, help="A failing encoder is a result too: write it and exit 0.")
+@click.option("--params", "params_file", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True)
+def train(environment, encoder, seed, budget, out, weights, device, record_failure, params_file) -> None:
+    """Run one trial: one encoder, one environment, one seed."""
+    from oyster.encoder_file import find_encoder_file
+    from oyster.settings import load_params, trial_settings
+
+    params = load_params(params_file)
+    encoder_file = find_encoder_file(encoder)
+    settings = trial_settings(
+        params, environment=environment, encoder=encoder_file.stem, seed=seed, budget=budget
+    )
+    from oyster.progress import TrialProgress
+    from oyster.trial import run_trial
+
+    with TrialProgress(settings) as progress:
+        run_trial(
+            settings,
+            encoder_file,
+            out,
+            weights=weights,
+            device=device,
+            record_failure=record_failure,
+            on_progress=progress,
+        )
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON schema of params.yaml (params.schema.json is this)."""
+    from oyster.settings import schema as params_schema
+
+    click.echo(params_schema(), nl=False)

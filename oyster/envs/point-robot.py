@@ -1,0 +1,38 @@
+"""point-robot: a point on the plane walks to a goal that it cannot see; reward is minus the distance to it."""
+
+import numpy as np
+
+from oyster.envs.family import TASK_SEED, Step, TaskFamily
+
+MAX_MOVE = 0.1  # action 1 moves the point by this much along an axis
+
+
+class PointRobot(TaskFamily):
+    observation_dim = 2
+    action_dim = 2
+    parameter_names = ("goal_x", "goal_y")
+    trace_name = "positions"
+    trace_at_reset = True
+
+    @staticmethod
+    def draw_tasks(count: int) -> np.ndarray:
+        return np.random.RandomState(TASK_SEED).uniform(-1.0, 1.0, size=(count, 2))
+
+    def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        self._goals = tasks
+        self._position = rng.uniform(-1.0, 1.0, size=(self.num_rows, 2))
+        return self._position.astype(np.float32)
+
+    def step(self, action: np.ndarray) -> Step:
+        self._position = self._position + MAX_MOVE * np.clip(action, -1.0, 1.0)
+        reward = dense_reward(self._position, self._goals).astype(np.float32)
+        observation = self._position.astype(np.float32)
+        return Step(observation, reward, reward, np.zeros(self.num_rows, bool), observation)
+
+    def trace(self) -> np.ndarray:
+        return self._position.astype(np.float32)
+
+
+def dense_reward(position: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Minus the distance after the move. (…, 2), (…, 2) → (…)."""
+    return -np.linalg.norm(position - goal, axis=-1)

@@ -1,0 +1,44 @@
+"""sparse-point-robot: goals on a half circle, felt only within a radius; the point starts in its centre."""
+
+import numpy as np
+
+from oyster.envs.family import TASK_SEED, Step, TaskFamily
+
+MAX_MOVE = 0.1  # action 1 moves the point by this much along an axis
+GOAL_RADIUS = 0.2
+
+
+class SparsePointRobot(TaskFamily):
+    observation_dim = 2
+    action_dim = 2
+    parameter_names = ("goal_x", "goal_y")
+    trace_name = "positions"
+    trace_at_reset = True
+
+    @staticmethod
+    def draw_tasks(count: int) -> np.ndarray:
+        # The reference seeds anew just before the shuffle, so what it drew earlier leaves no trace here.
+        angles = np.linspace(0.0, np.pi, num=count)
+        goals = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        np.random.RandomState(TASK_SEED).shuffle(goals)
+        return goals
+
+    def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        self._goals = tasks
+        self._position = np.zeros((self.num_rows, 2))
+        return self._position.astype(np.float32)
+
+    def step(self, action: np.ndarray) -> Step:
+        self._position = self._position + MAX_MOVE * np.clip(action, -1.0, 1.0)
+        distance = np.linalg.norm(self._position - self._goals, axis=-1)
+        observation = self._position.astype(np.float32)
+        no_end = np.zeros(self.num_rows, bool)
+        return Step(observation, -distance.astype(np.float32), sparse_reward(distance), no_end, observation)
+
+    def trace(self) -> np.ndarray:
+        return self._position.astype(np.float32)
+
+
+def sparse_reward(distance: np.ndarray) -> np.ndarray:
+    """1 - distance within the goal's radius, 0 outside. (…) → (…) float32."""
+    return np.where(distance <= GOAL_RADIUS, 1.0 - distance, 0.0).astype(np.float32)

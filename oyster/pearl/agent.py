@@ -1,0 +1,75 @@
+"""The PEARL agent: a context encoder and the soft actor-critic that conditions on what it infers."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from oyster.pearl.networks import Mlp, TanhGaussianPolicy, squashed_sample
+from oyster.pearl.posterior import Posterior, infer_posterior, prior
+from oyster.runtime.errors import TrialFailure
+
+
+def encoder_sizes(
+    observation_dim: int, action_dim: int, latent_dim: int, information_bottleneck: bool, next_obs_in_context: bool
+) -> tuple[int, int]:
+    """input_size (features of a context transition) and output_size that the encoder is constructed with."""
+    input_size = observation_dim + action_dim + 1 + (observation_dim if next_obs_in_context else 0)
+    return input_size, (2 if information_bottleneck else 1) * latent_dim
+
+
+class Agent(nn.Module):
+    def __init__(
+        self,
+        encoder: nn.Module,
+        observation_dim: int,
+        action_dim: int,
+        latent_dim: int,
+        net_size: int,
+        information_bottleneck: bool = True,
+    ):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.information_bottleneck = information_bottleneck
+        self.context_encoder = encoder
+        q_size, v_size = observation_dim + action_dim + latent_dim, observation_dim + latent_dim
+        self.qf1 = Mlp(q_size, net_size, 1)
+        self.qf2 = Mlp(q_size, net_size, 1)
+        self.vf = Mlp(v_size, net_size, 1)
+        self.target_vf = Mlp(v_size, net_size, 1)
+        self.target_vf.load_state_dict(self.vf.state_dict())
+        self.policy = TanhGaussianPolicy(v_size, net_size, action_dim)
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the encoder asks for ordered context."""
+        return bool(getattr(self.context_encoder, "IS_RECURRENT", False))
+
+    @property
+    def device(self) -> torch.device:
+        return self.policy.last_fc.weight.device
+
+    def prior(self, num_tasks: int) -> Posterior:
+        """N(0, I) a task; the encoder's state is reset with it."""
+        self.context_encoder.reset(num_tasks=num_tasks)
+        return prior(num_tasks, self.latent_dim, self.device, self.information_bottleneck)
+
+    def infer(self, context: torch.Tensor) -> Posterior:
+        """The posterior from the whole context (task, transition, feature), the encoder starting from a fresh state."""
+        self.context_encoder.reset(num_tasks=context.shape[0])
+        return infer_posterior(self.context_encoder, context, self.latent_dim, self.information_bottleneck)
+
+    def draw_latent(self, posterior: Posterior, rng: np.random.Generator) -> torch.Tensor:
+        """z (task, latent). Raises TrialFailure where it is not finite."""
+        noise = rng.standard_normal(posterior.mean.shape, dtype=np.float32)
+        z = posterior.sample(torch.from_numpy(noise).to(self.device))
+        if not torch.isfinite(z).all():
+            raise TrialFailure("the encoder's posterior is not finite")
+        return z
+
+    def act(self, observation: np.ndarray, z: torch.Tensor, rng: np.random.Generator | None) -> np.ndarray:
+        """Actions (row, action_dim) in [-1, 1]: sampled with `rng`, or without one deterministic, tanh(mean)."""
+        mean, log_std = self.policy(torch.from_numpy(observation).to(self.device), z)
+        if rng is None:
+            return torch.tanh(mean).cpu().numpy()
+        noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32)).to(self.device)
+        return squashed_sample(mean, log_std, noise)[0].cpu().numpy()

@@ -1,0 +1,68 @@
+"""The agent's own networks: critics, value function and the tanh-Gaussian policy."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+TANH_EPSILON = 1e-6
+HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+
+
+class Mlp(nn.Module):
+    """Three ReLU layers of `net_size`, then a linear one. Inputs are concatenated: (*, a), (*, b), … → (*, output_size)."""
+
+    def __init__(self, input_size: int, net_size: int, output_size: int, init_w: float = 3e-3):
+        super().__init__()
+        self.fc0 = _hidden_layer(input_size, net_size)
+        self.fc1 = _hidden_layer(net_size, net_size)
+        self.fc2 = _hidden_layer(net_size, net_size)
+        self.last_fc = _output_layer(net_size, output_size, init_w)
+
+    def hidden(self, *inputs: torch.Tensor) -> torch.Tensor:
+        h = torch.cat(inputs, dim=-1)
+        return F.relu(self.fc2(F.relu(self.fc1(F.relu(self.fc0(h))))))
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.last_fc(self.hidden(*inputs))
+
+
+class TanhGaussianPolicy(Mlp):
+    """A Gaussian squashed by tanh. Inputs: observation (*, o) and task latent (*, z)."""
+
+    def __init__(self, input_size: int, net_size: int, action_dim: int):
+        super().__init__(input_size, net_size, action_dim, init_w=1e-3)
+        self.last_fc_log_std = _output_layer(net_size, action_dim, 1e-3)
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log standard deviation before the tanh, (*, action_dim) each."""
+        h = self.hidden(*inputs)
+        return self.last_fc(h), self.last_fc_log_std(h).clamp(LOG_STD_MIN, LOG_STD_MAX)
+
+
+def squashed_sample(
+    mean: torch.Tensor, log_std: torch.Tensor, noise: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The reparametrised action tanh(mean + std · noise), (*, action_dim), and its log-probability, (*, 1)."""
+    action = torch.tanh(mean + log_std.exp() * noise)
+    # (pre_tanh - mean) / std is the noise itself.
+    normal_log_prob = -0.5 * noise.square() - log_std - HALF_LOG_TWO_PI
+    correction = torch.log(1.0 - action.square() + TANH_EPSILON)
+    return action, (normal_log_prob - correction).sum(dim=-1, keepdim=True)
+
+
+def _hidden_layer(in_features: int, out_features: int) -> nn.Linear:
+    layer = nn.Linear(in_features, out_features)
+    bound = 1.0 / math.sqrt(out_features)  # the reference's "fan-in" is out_features
+    nn.init.uniform_(layer.weight, -bound, bound)
+    nn.init.constant_(layer.bias, 0.1)
+    return layer
+
+
+def _output_layer(in_features: int, out_features: int, init_w: float) -> nn.Linear:
+    layer = nn.Linear(in_features, out_features)
+    nn.init.uniform_(layer.weight, -init_w, init_w)
+    nn.init.uniform_(layer.bias, -init_w, init_w)
+    return layer

@@ -1,0 +1,61 @@
+"""What a trial shows while it runs: a live line on a terminal, a line an iteration elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from oyster.pearl.meta_train import MetaTraining, Row
+from oyster.settings import Settings
+
+REFRESH_SECONDS = 0.5
+
+
+class TrialProgress:
+    """Call it after every gradient step, and with the row after every iteration."""
+
+    def __init__(self, settings: Settings, console: Console | None = None):
+        self.settings = settings
+        self.console = console or Console(stderr=True)
+        self.total = settings.num_iterations * settings.num_train_steps_per_itr
+        self.started = self.shown = time.monotonic()
+        self.taken_before: int | None = None
+        self.latest = "not yet"
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("iteration {task.fields[iteration]}  {task.fields[speed]} steps/s  return {task.fields[latest]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        name = f"{settings.environment} {settings.encoder} {settings.seed}"
+        self.task = self.bar.add_task(name, total=self.total, iteration="0", speed="0", latest=self.latest)
+
+    def __enter__(self):
+        self.bar.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.bar.stop()
+
+    def __call__(self, training: MetaTraining, row: Row | None) -> None:
+        now = time.monotonic()
+        taken = training.iteration * self.settings.num_train_steps_per_itr + training.steps_taken
+        if self.taken_before is None:
+            self.taken_before = taken
+        if row is not None:
+            self.latest = f"{row.meta_test_return:.2f}"
+        if row is None and now - self.shown < REFRESH_SECONDS:
+            return
+        self.shown = now
+        speed = (taken - self.taken_before) / max(now - self.started, 1e-9)
+        iteration = f"{min(training.iteration + 1, self.settings.num_iterations)}/{self.settings.num_iterations}"
+        self.bar.update(self.task, completed=taken, iteration=iteration, speed=f"{speed:.0f}", latest=self.latest)
+        if row is not None and not self.console.is_terminal:
+            left = (self.total - taken) / max(speed, 1e-9)
+            self.console.print(
+                f"iteration {training.iteration}/{self.settings.num_iterations}  meta_test_return {self.latest}  "
+                f"{speed:.1f} gradient steps/s  {left / 60:.1f} min left",
+                highlight=False,
+            )

@@ -1,0 +1,114 @@
+"""Where a result comes from: commit, settings, environment, hardware. Not deterministic, so it never enters a hash."""
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements.txt"
+ENVIRONMENT_RECORD = ROOT / "docker" / "environment.json"
+PACKAGES = ("torch", "mujoco", "gymnasium", "numpy", "safetensors", "pydantic")  # those that a trial computes with
+
+
+def commit() -> dict[str, Any]:
+    """The commit, whether the working tree differs from it, and the hash of the difference. All None outside git."""
+    revision = _git("rev-parse", "HEAD")
+    if revision is None:
+        return {"commit": None, "dirty": None, "diff_sha256": None}
+    # Only what can change a result counts as dirty: what trials write does not.
+    sources = ("oyster", "encoders", "docker", "params.yaml", "dvc.yaml", "requirements.txt")
+    difference = (_git("diff", "HEAD", "--", *sources) or b"") + _untracked(sources)
+    return {
+        "commit": revision.decode().strip(),
+        "dirty": bool(difference),
+        "diff_sha256": hashlib.sha256(difference).hexdigest() if difference else None,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Identity of the environment: the lock, and each version that matters, with those that are off the lock."""
+    installed = {name: _version(name) for name in PACKAGES}
+    locked = _locked_versions()
+    record = json.loads(ENVIRONMENT_RECORD.read_text()) if ENVIRONMENT_RECORD.exists() else {}
+    return {
+        "runtime": os.environ.get("OYSTER_RUNTIME", "host"),
+        "image_digest": os.environ.get("OYSTER_IMAGE_DIGEST"),
+        "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
+        "python": platform.python_version(),
+        **installed,
+        "off_lock": [
+            f"{name} {installed[name]}, locked {locked[name]}"
+            for name in PACKAGES
+            if name in locked and _public(installed[name]) != _public(locked[name])
+        ]
+        + [f"python {platform.python_version()}, locked {python}" for python in _other_python(record)],
+    }
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """CPU model and cores; the GPU's name where the device is CUDA."""
+    gpu = None
+    if device == "cuda":
+        import torch
+
+        gpu = torch.cuda.get_device_name()
+    return {"cpu": _cpu_model(), "cores": os.cpu_count(), "gpu": gpu}
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def sha256_of_json(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _git(*arguments: str) -> bytes | None:
+    try:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _untracked(sources: tuple[str, ...]) -> bytes:
+    names = (_git("ls-files", "--others", "--exclude-standard", "--", *sources) or b"").decode().splitlines()
+    return b"".join(name.encode() + b"\0" + (ROOT / name).read_bytes() for name in names)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _public(package_version: str | None) -> str | None:
+    """`2.13.0+cpu` → `2.13.0`"""
+    return package_version and package_version.partition("+")[0]
+
+
+def _locked_versions() -> dict[str, str]:
+    if not LOCK.exists():
+        return {}
+    pins = (line.partition("#")[0].split(";")[0].strip() for line in LOCK.read_text().splitlines())
+    return {name.strip(): pinned.split()[0] for name, _, pinned in (pin.partition("==") for pin in pins) if pinned}
+
+
+def _other_python(record: dict) -> list[str]:
+    locked = record.get("python")
+    return [locked] if locked and ".".join(platform.python_version_tuple()[:2]) != locked else []
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
