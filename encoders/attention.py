@@ -20,7 +20,7 @@ class AttentionEncoder(PyTorchModule):
             raise ValueError(f"the last hidden size, {width}, must be a multiple of num_heads, {num_heads}")
         self.output_size = output_size
         self.num_hidden, self.num_heads = len(hidden_sizes), num_heads
-        for i, (in_size, size) in enumerate(zip([input_size, *hidden_sizes], hidden_sizes)):
+        for i, (in_size, size) in enumerate(zip([input_size, *hidden_sizes[:-1]], hidden_sizes, strict=True)):
             layer = nn.Linear(in_size, size)
             ptu.fanin_init(layer.weight)
             layer.bias.data.fill_(0.1)

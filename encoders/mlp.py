@@ -13,7 +13,7 @@ class MlpEncoder(PyTorchModule):
         super().__init__()
         self.output_size = output_size
         self.num_hidden = len(hidden_sizes)
-        for i, (in_size, size) in enumerate(zip([input_size, *hidden_sizes], hidden_sizes)):
+        for i, (in_size, size) in enumerate(zip([input_size, *hidden_sizes[:-1]], hidden_sizes, strict=True)):
             layer = nn.Linear(in_size, size)
             ptu.fanin_init(layer.weight)
             layer.bias.data.fill_(0.1)

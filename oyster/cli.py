@@ -24,6 +24,13 @@ class _Group(click.Group):
                 err=True,
             )
             sys.exit(1)
+        except OSError as error:
+            click.echo(
+                f"error: {error.strerror or error}: {error.filename or 'while writing or reading'}. Free space or "
+                "mend the permissions, then run the same command again: it goes on from the last checkpoint.",
+                err=True,
+            )
+            sys.exit(3)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,24 +40,31 @@ def main() -> None:
 
 @main.command()
 @click.option("--env", "environment", required=True, help="An environment of params.yaml, e.g. point-robot.")
-@click.option("--encoder", required=True, help="A name (encoders/NAME.py) or the path of an encoder file, listed or not.")
+@click.option(
+    "--encoder", required=True, help="A name (encoders/NAME.py) or the path of an encoder file, listed or not."
+)
 @click.option("--seed", required=True, type=click.IntRange(min=0))
 @click.option("--budget", required=True, help="A budget of params.yaml: demo, benchmark, paper.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the result; must be free.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder for weights.safetensors.  [default: --out]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--record-failure", is_flag=True, help="A failing encoder is a result too: write it and exit 0.")
-@click.option("--params", "params_file", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True)
-def train(environment, encoder, seed, budget, out, weights, device, record_failure, params_file) -> None:
+@click.option(
+    "--checkpoint-minutes", default=5.0, show_default=True, help="Also checkpoint within an iteration this often."
+)
+@click.option(
+    "--params", "params_file", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True
+)
+def train(
+    environment, encoder, seed, budget, out, weights, device, record_failure, checkpoint_minutes, params_file
+) -> None:
     """Run one trial: one encoder, one environment, one seed."""
     from oyster.encoder_file import find_encoder_file
     from oyster.settings import load_params, trial_settings
 
     params = load_params(params_file)
     encoder_file = find_encoder_file(encoder)
-    settings = trial_settings(
-        params, environment=environment, encoder=encoder_file.stem, seed=seed, budget=budget
-    )
+    settings = trial_settings(params, environment=environment, encoder=encoder_file.stem, seed=seed, budget=budget)
     from oyster.progress import TrialProgress
     from oyster.trial import run_trial
 
@@ -62,7 +76,9 @@ def train(environment, encoder, seed, budget, out, weights, device, record_failu
             weights=weights,
             device=device,
             record_failure=record_failure,
+            checkpoint_minutes=checkpoint_minutes,
             on_progress=progress,
+            warn=progress.warn,
         )
 
 

@@ -5,9 +5,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from rlkit.torch.core import PyTorchModule
-
 from oyster.runtime.errors import InputError
+from rlkit.torch.core import PyTorchModule
 
 ENCODERS = Path(__file__).resolve().parents[1] / "encoders"
 
@@ -19,8 +18,8 @@ def find_encoder_file(name_or_path: str) -> Path:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in ENCODERS.glob("*.py")))
         raise InputError(
-            f"There is no encoder '{name_or_path}': {path} is not a file. Give the name of one in encoders/ ({known}), or "
-            "the path of a .py file."
+            f"There is no encoder '{name_or_path}': {path} is not a file. Give the name of one in encoders/ "
+            f"({known}), or the path of a .py file."
         )
     return path
 
@@ -52,7 +51,8 @@ def load_encoder_class(path: str | Path) -> type[PyTorchModule]:
         found = ", ".join(encoders) or "none"
         raise InputError(
             f"The encoder file {path.name} should define exactly one encoder, a class that extends "
-            f"rlkit.torch.core.PyTorchModule and has reset(num_tasks=1), or call it CustomContextEncoder; it defines {found}."
+            f"rlkit.torch.core.PyTorchModule and has reset(num_tasks=1), or call it CustomContextEncoder; it defines: "
+            f"{found}."
         )
     return next(iter(encoders.values()))
 

@@ -24,7 +24,9 @@ class TrialProgress:
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("iteration {task.fields[iteration]}  {task.fields[speed]} steps/s  return {task.fields[latest]}"),
+            TextColumn(
+                "iteration {task.fields[iteration]}  {task.fields[speed]} steps/s  return {task.fields[latest]}"
+            ),
             TimeRemainingColumn(),
             console=self.console,
             disable=not self.console.is_terminal,
@@ -39,10 +41,13 @@ class TrialProgress:
     def __exit__(self, *exception):
         self.bar.stop()
 
+    def warn(self, message: str) -> None:
+        self.console.print(f"note: {message}", highlight=False, markup=False)
+
     def __call__(self, training: MetaTraining, row: Row | None) -> None:
         now = time.monotonic()
         taken = training.iteration * self.settings.num_train_steps_per_itr + training.steps_taken
-        if self.taken_before is None:
+        if self.taken_before is None:  # not 0 where an earlier run is gone on from
             self.taken_before = taken
         if row is not None:
             self.latest = f"{row.meta_test_return:.2f}"

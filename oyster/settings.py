@@ -76,7 +76,7 @@ class Budget(_Model):
     embedding_batch_size: Count
     """Context transitions a task from which the posterior is inferred in training."""
     embedding_mini_batch_size: Count | None = None
-    """Context transitions a gradient step; smaller than embedding_batch_size: one step a chunk. Default: all at once."""
+    """Context transitions a gradient step; fewer than embedding_batch_size: one step a chunk. Default: all."""
     num_initial_steps: Count
     """Environment steps collected a training task before the first iteration, z ~ prior."""
     num_tasks_sample: Count
@@ -117,8 +117,8 @@ class Settings(Environment, Budget):
         trajectories = -(-self.num_steps_per_eval // self.max_path_length)
         if self.num_exp_traj_eval >= trajectories:
             raise ValueError(
-                f"num_exp_traj_eval is {self.num_exp_traj_eval}, but a meta-test run of {self.num_steps_per_eval} steps has "
-                f"{trajectories} trajectories of {self.max_path_length}: none would be left to act on the posterior"
+                f"num_exp_traj_eval is {self.num_exp_traj_eval}, but a meta-test run of {self.num_steps_per_eval} steps "
+                f"has {trajectories} trajectories of {self.max_path_length}: none would be left to act on the posterior"
             )
         return self
 
@@ -179,11 +179,15 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}). Run from the repository's root, or name it by --params.") from error
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}). Run from the repository's root, or name it by --params."
+        ) from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, Mapping):
-        raise InputError(f"{path} should hold the keys runtime, grid, encoders, environments and budgets; it holds none.")
+        raise InputError(
+            f"{path} should hold the keys runtime, grid, encoders, environments and budgets; it holds none."
+        )
     return _validated(Params, content, str(path))
 
 
@@ -207,9 +211,8 @@ def trial_settings(
     merged |= params.environments[environment].model_dump()
     if encoder_arguments is None:
         encoder_arguments = params.encoders.get(encoder) or {}
-    merged |= dict(
-        environment=environment, encoder=encoder, seed=seed, budget=budget, encoder_arguments=dict(encoder_arguments)
-    )
+    merged |= {"environment": environment, "encoder": encoder, "seed": seed, "budget": budget}
+    merged["encoder_arguments"] = dict(encoder_arguments)
     return _validated(Settings, merged, f"budgets.{budget} with environments.{environment}")
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rlkit.torch import pytorch_util as ptu
+import torch
 
 from oyster.encoder_file import file_sha256, load_encoder_class
 from oyster.envs import load_family
@@ -15,11 +15,15 @@ from oyster.pearl.agent import Agent, encoder_sizes
 from oyster.pearl.meta_train import MetaTraining, Row
 from oyster.pearl.posterior import encoder_at_fault
 from oyster.pearl.results import num_parameters, write_results
+from oyster.pearl.training_state import capture, restore
 from oyster.runtime import provenance, seeds
+from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint
 from oyster.runtime.device import choose_device, fix_arithmetic
-from oyster.runtime.errors import TrialFailure
-from oyster.runtime.records import check_destination, publish, scratch_folder, write_json
+from oyster.runtime.errors import InputError, TrialFailure
+from oyster.runtime.lock import exclusive, remove
+from oyster.runtime.records import check_destination, is_whole, publish, scratch_folder, write_json
 from oyster.settings import Settings
+from rlkit.torch import pytorch_util as ptu
 
 OnProgress = Callable[[MetaTraining, Row | None], None]
 
@@ -58,6 +62,19 @@ class Trial:
         self.training = MetaTraining(s, agent, self.family, self.train_tasks, self.test_tasks)
         return self.training
 
+    def identity(self) -> dict[str, str]:
+        """What a checkpoint must share with this trial to be gone on from."""
+        root, environment = provenance.ROOT / "oyster", self.settings.environment
+        top = ("__init__.py", "trial.py", "settings.py", "encoder_file.py")
+        envs = ("envs/__init__.py", "envs/family.py", f"envs/{environment}.py")
+        return {
+            "settings": provenance.sha256_of_json(self.settings.model_dump(mode="json")),
+            "encoder file": file_sha256(self.encoder_file),
+            "engine": provenance.sources_sha256(root / name for name in ("pearl", "runtime", "rlkit", *envs, *top)),
+            "torch": torch.__version__,
+            "device": self.device.type,
+        }
+
 
 def run_trial(
     settings: Settings,
@@ -67,31 +84,95 @@ def run_trial(
     weights: Path | None = None,
     device: str = "auto",
     record_failure: bool = False,
+    checkpoint_minutes: float = 5.0,
     on_progress: OnProgress = lambda training, row: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Train and write the result to `out` (the weights to `weights`, where given), whole or not at all.
 
-    Where the encoder makes the trial fail: TrialFailure, nothing written; with `record_failure` the failure is the result.
+    A run that was killed goes on from its newest checkpoint. Where the encoder makes the trial fail: TrialFailure,
+    nothing written; with `record_failure` (a pipeline's way) the failure is the result, and scratch that another trial
+    left is dropped instead of refused.
     """
+    scratch = scratch_folder(out)
+    if is_whole(out) and scratch.exists():  # killed between the result's arrival and the removal of its scratch
+        with exclusive(scratch):
+            remove(scratch)
+        return
     check_destination(out)
     trial = Trial(settings, encoder_file, device)
-    scratch = scratch_folder(out)
-    (scratch / "result").mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    iteration_seconds: list[float] = []
-    failure = None
-    try:
-        for row in trial.assemble().run(lambda training: on_progress(training, None)):
-            iteration_seconds.append(round(time.monotonic() - started, 3))
-            on_progress(trial.training, row)
-    except TrialFailure as error:
-        failure = error
-    if failure and not record_failure:
-        shutil.rmtree(scratch)
-        raise failure
-    write_results(scratch / "result", settings, trial.family, trial.test_tasks, trial.training, failure)
-    write_json(scratch / "result" / "provenance.json", _provenance(trial, iteration_seconds, time.monotonic() - started))
-    publish(scratch, out, weights)
+    with exclusive(scratch):
+        check_destination(out)  # again: a result may have arrived while another process held the lock
+        session = _Session(trial, scratch / "checkpoints", checkpoint_minutes, on_progress, warn)
+        failure = None
+        try:
+            session.train(drop_foreign=record_failure)
+        except TrialFailure as error:
+            if not record_failure:
+                remove(scratch)
+                raise
+            failure = error
+        result = scratch / "result"
+        shutil.rmtree(result, ignore_errors=True)  # of a run that was killed while writing it
+        write_results(result, settings, trial.family, trial.test_tasks, trial.training, failure)
+        write_json(result / "provenance.json", _provenance(trial, session.iteration_seconds, session.elapsed()))
+        publish(result, out, weights)
+        remove(scratch)
+
+
+class _Session:
+    """Trains a trial in this process, from its newest checkpoint on, and leaves checkpoints."""
+
+    def __init__(self, trial: Trial, folder: Path, checkpoint_minutes: float, on_progress: OnProgress, warn):
+        self.trial, self.warn, self.on_progress = trial, warn, on_progress
+        self.checkpoints = CheckpointFolder(folder, trial.identity())
+        self.interval = 60.0 * checkpoint_minutes
+        self.started = self.saved = time.monotonic()
+        self.seconds_before = 0.0  # spent in processes that were killed, up to the checkpoint
+        self.iteration_seconds: list[float] = []
+
+    def elapsed(self) -> float:
+        return self.seconds_before + time.monotonic() - self.started
+
+    def train(self, drop_foreign: bool) -> None:
+        training = self.trial.assemble()
+        self._resume(training, drop_foreign)
+        for row in training.run(self._after_gradient_step):
+            self.iteration_seconds.append(round(self.elapsed(), 3))
+            self.on_progress(training, row)
+            if training.iteration < self.trial.settings.num_iterations:
+                self._save(training)
+
+    def _after_gradient_step(self, training: MetaTraining) -> None:
+        self.on_progress(training, None)
+        if time.monotonic() - self.saved > self.interval:
+            self._save(training)
+
+    def _save(self, training: MetaTraining) -> None:
+        checkpoint = capture(training)
+        checkpoint.state.update(seconds=self.elapsed(), iteration_seconds=self.iteration_seconds)
+        self.checkpoints.save(checkpoint)
+        self.saved = time.monotonic()
+
+    def _resume(self, training: MetaTraining, drop_foreign: bool) -> None:
+        try:
+            checkpoint = self.checkpoints.load_newest(self.warn)
+        except ForeignCheckpoint as foreign:
+            folder = self.checkpoints.folder.parent
+            if not drop_foreign:
+                raise InputError(
+                    f"{folder} holds a checkpoint of another trial (other {foreign}): this one cannot go on from it. "
+                    "Remove that folder to start from the beginning, or give another --out."
+                ) from None
+            self.warn(f"dropped a checkpoint of another trial (other {foreign}); starting from the beginning")
+            shutil.rmtree(self.checkpoints.folder)
+            return
+        if checkpoint is None:
+            return
+        restore(training, checkpoint)
+        self.seconds_before = checkpoint.state["seconds"]
+        self.iteration_seconds = checkpoint.state["iteration_seconds"]
+        self.warn(f"going on from iteration {training.iteration}, gradient step {training.gradient_steps}")
 
 
 def _provenance(trial: Trial, iteration_seconds: list[float], wall_seconds: float) -> dict:

@@ -15,7 +15,9 @@ def load_family(environment: str) -> type[TaskFamily]:
     except ModuleNotFoundError as error:
         if error.name != module_name:
             raise
-        known = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "family"))
+        known = sorted(
+            path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "family")
+        )
         raise InputError(f"There is no task family '{environment}'. Known: {', '.join(known)}.") from None
     families = [
         value

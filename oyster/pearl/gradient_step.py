@@ -68,7 +68,7 @@ class GradientStep:
 
     def __call__(self, batch: Batch) -> StepResult:
         agent = self.agent
-        num_tasks, num_transitions = batch.observation.shape[:2]
+        num_transitions = batch.observation.shape[1]
         observation, action, reward, next_observation, terminal, action_noise = (
             part.flatten(0, 1)
             for part in (
@@ -82,7 +82,9 @@ class GradientStep:
         )
 
         # q(z|c), one z a task, repeated over the task's rows of the batch.
-        posterior = infer_posterior(agent.context_encoder, batch.context, agent.latent_dim, agent.information_bottleneck)
+        posterior = infer_posterior(
+            agent.context_encoder, batch.context, agent.latent_dim, agent.information_bottleneck
+        )
         task_z = posterior.sample(batch.z_noise)
         z = task_z.repeat_interleave(num_transitions, dim=0)
         fixed_z = z.detach()
@@ -90,7 +92,9 @@ class GradientStep:
         # Critics and encoder: the only gradient that reaches the encoder comes through the critics and the KL term.
         q1, q2 = agent.qf1(observation, action, z), agent.qf2(observation, action, z)
         with torch.no_grad():
-            target = self.reward_scale * reward + (1.0 - terminal) * self.discount * agent.target_vf(next_observation, fixed_z)
+            target = self.reward_scale * reward + (1.0 - terminal) * self.discount * agent.target_vf(
+                next_observation, fixed_z
+            )
         qf_loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
         kl = posterior.kl_to_prior() if agent.information_bottleneck else torch.zeros_like(qf_loss)
         with encoder_at_fault():
@@ -114,7 +118,9 @@ class GradientStep:
                 slow.lerp_(fast, self.soft_target_tau)
 
         losses = Losses(*(loss.detach() for loss in (qf_loss, vf_loss, policy_loss, kl)))
-        detached = Posterior(posterior.mean.detach(), None if posterior.variance is None else posterior.variance.detach())
+        detached = Posterior(
+            posterior.mean.detach(), None if posterior.variance is None else posterior.variance.detach()
+        )
         return StepResult(losses, detached, task_z.detach())
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:

@@ -63,9 +63,7 @@ def meta_test(
     num_trajectories = 0
     while (unfinished := np.flatnonzero(steps < settings.num_steps_per_eval)).size:
         z = agent.draw_latent(posterior, rng)
-        trajectories = rollout(
-            family, tasks[rows_task], agent, z, settings.max_path_length, resets=rng, actions=None
-        )
+        trajectories = rollout(family, tasks[rows_task], agent, z, settings.max_path_length, resets=rng, actions=None)
         returns = trajectories.returns(settings.sparse_rewards)
         num_trajectories += 1
         for row in unfinished:  # a row that has its steps idles along
@@ -82,7 +80,7 @@ def meta_test(
 
 
 def context_features(trajectories: Trajectories, row: int, settings: Settings) -> np.ndarray:
-    """A row's trajectory as context transitions, (transition, feature): observation, action, reward(, next observation)."""
+    """A row's trajectory as context transitions, (transition, feature): the columns of replay.Layout's prefix."""
     length = trajectories.length[row]
     reward = trajectories.sparse_reward if settings.sparse_rewards else trajectories.reward
     columns = [trajectories.observation[row], trajectories.action[row], reward[row, :, None]]
@@ -92,7 +90,7 @@ def context_features(trajectories: Trajectories, row: int, settings: Settings) -
 
 
 def _infer(agent: Agent, context: list[np.ndarray]) -> Posterior:
-    """All rows at once where their contexts are equally long (always, unless episodes end by themselves), else one by one."""
+    """All rows at once where their contexts are equally long, else (where episodes end by themselves) one by one."""
     if len({len(rows) for rows in context}) == 1:
         return agent.infer(torch.from_numpy(np.stack(context)).to(agent.device))
     alone = [agent.infer(torch.from_numpy(rows[None]).to(agent.device)) for rows in context]

@@ -66,7 +66,9 @@ class MetaTraining:
         self.store = TransitionStore(layout, transition_capacity(settings), agent.device)
         self.replay = Positions(len(train_tasks))  # everything ever collected, a list a training task
         self.context = Positions(len(train_tasks))  # the last collection's context, a list a training task
-        self.rngs = {name: seeds.generator(settings.seed, name) for name in seeds.STREAMS if name not in ("torch", "meta_test")}
+        self.rngs = {
+            name: seeds.generator(settings.seed, name) for name in seeds.STREAMS if name not in ("torch", "meta_test")
+        }
         self.iteration = 0
         self.steps_taken = 0  # gradient steps of the present iteration
         self.gradient_steps = 0
@@ -242,7 +244,7 @@ def transition_capacity(settings: Settings) -> int:
 
 
 def _detach_hidden(encoder: torch.nn.Module) -> None:
-    """Cut the gradient between two chunks of a context at the encoder's `hidden`, a tensor or a tuple, if it has one."""
+    """Cut the gradient between two chunks of a context at the encoder's `hidden` (a tensor or a tuple), if any."""
     hidden = getattr(encoder, "hidden", None)
     if isinstance(hidden, torch.Tensor):
         encoder.hidden = hidden.detach()

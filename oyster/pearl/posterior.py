@@ -79,8 +79,8 @@ def _as_gaussians(output: object, context: torch.Tensor, output_size: int) -> to
     per_task = output.numel() // (num_tasks * output_size) if fits else 0
     if per_task not in (1, num_transitions):
         raise TrialFailure(
-            f"the encoder returned shape {tuple(output.shape)} for a context of shape {tuple(context.shape)}; expected one "
-            f"Gaussian a transition, ({num_tasks}, {num_transitions}, {output_size}), or one a task, "
+            f"the encoder returned shape {tuple(output.shape)} for a context of shape {tuple(context.shape)}; "
+            f"expected one Gaussian a transition, ({num_tasks}, {num_transitions}, {output_size}), or one a task, "
             f"({num_tasks}, {output_size})"
         )
     return output.reshape(num_tasks, -1, output_size)

@@ -70,11 +70,17 @@ def _write_adaptation(path: Path, family: type[TaskFamily], test_tasks: np.ndarr
 
 
 def _write_posteriors(path: Path, latent_dim: int, test: MetaTest | None) -> None:
-    """Row k of a run is the q(z|c) that trajectory k's z was drawn from; one more follows for after the last trajectory."""
+    """Row k of a run is the q(z|c) that trajectory k's z was drawn from; one more is that after the last."""
     header = ["task", "evaluation", "trajectory"]
     header += [f"{name}_{k}" for name in ("mean", "variance") for k in range(latent_dim)]
     rows = (
-        [run.task, run.evaluation, trajectory, *mean.tolist(), *([""] * latent_dim if variance is None else variance.tolist())]
+        [
+            run.task,
+            run.evaluation,
+            trajectory,
+            *mean.tolist(),
+            *([""] * latent_dim if variance is None else variance.tolist()),
+        ]
         for run in (test.runs if test else [])
         for trajectory, (mean, variance) in enumerate(run.posteriors)
     )
@@ -82,7 +88,7 @@ def _write_posteriors(path: Path, latent_dim: int, test: MetaTest | None) -> Non
 
 
 def _traces(runs: list[Run], num_tasks: int) -> np.ndarray:
-    """(task, evaluation, trajectory, step, …) float32; NaN where a run has fewer trajectories or a trajectory fewer steps."""
+    """(task, evaluation, trajectory, step, …) float32; NaN beyond the end of a shorter run or trajectory."""
     num_trajectories = max(len(run.traces) for run in runs)
     num_steps = max(len(trace) for run in runs for trace in run.traces)
     shape = (num_tasks, len(runs) // num_tasks, num_trajectories, num_steps, *runs[0].traces[0].shape[1:])

@@ -39,8 +39,9 @@ def rollout(
     resets: np.random.Generator,
     actions: np.random.Generator | None,
 ) -> Trajectories:
-    """Run every row until it ends or is cut. `tasks` (row, parameter), `z` (row, latent); without `actions` the policy is
-    deterministic.
+    """Run every row until it ends or is cut. `tasks` (row, parameter), `z` (row, latent).
+
+    Without `actions` the policy is deterministic.
     """
     rows = family.num_rows
     observations = np.empty((rows, max_path_length + 1, family.observation_dim), np.float32)

@@ -7,7 +7,7 @@ from oyster.runtime.errors import InputError
 # cuBLAS is only deterministic with a fixed workspace, and reads this when it is first used.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-import torch  # noqa: E402
+import torch
 
 
 def choose_device(name: str) -> torch.device:

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ def commit() -> dict[str, Any]:
         "dirty": bool(difference),
         "diff_sha256": hashlib.sha256(difference).hexdigest() if difference else None,
     }
+
+
+def sources_sha256(paths: Iterable[Path]) -> str:
+    """One hash of source files; folders count with every .py file in them."""
+    files = sorted({file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])})
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(ROOT)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def environment() -> dict[str, Any]:

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +26,31 @@ def scratch_folder(out: Path) -> Path:
     return out.with_name(out.name + ".partial")
 
 
+def is_whole(out: Path) -> bool:
+    """A folder with metrics.json holds a whole result: it comes in one rename."""
+    return (out / "metrics.json").exists()
+
+
 def check_destination(out: Path) -> None:
     """InputError where writing a result to `out` would lose something."""
     if not out.exists():
         return
     if not out.is_dir():
         raise InputError(f"--out {out} is a file; expected a folder, or a name that is still free.")
-    if (out / "metrics.json").exists():
+    if is_whole(out):
         raise InputError(f"{out} already holds a result. Remove it first, or give another folder as --out.")
     foreign = sorted({path.name for path in out.iterdir()} - {*RESULT_FILES, WEIGHTS})
     if foreign:
-        raise InputError(f"--out {out} holds other files ({', '.join(foreign[:3])}…). Give a folder of its own as --out.")
+        raise InputError(
+            f"--out {out} holds other files ({', '.join(foreign[:3])}). Give a folder of its own as --out."
+        )
 
 
-def publish(scratch: Path, out: Path, weights: Path | None) -> None:
-    """Move scratch/result to `out` (and its weights to the folder `weights`, where one is given), then drop `scratch`.
+def publish(result: Path, out: Path, weights: Path | None) -> None:
+    """Move the folder `result` to `out` (and its weights to the folder `weights`, where one is given).
 
-    The result comes last, in one rename: a folder with metrics.json is whole.
+    The result comes last, in one rename.
     """
-    result = scratch / "result"
     if weights is not None:
         weights.mkdir(parents=True, exist_ok=True)
         staged = weights / (WEIGHTS + ".partial")
@@ -52,9 +58,8 @@ def publish(scratch: Path, out: Path, weights: Path | None) -> None:
         os.replace(staged, weights / WEIGHTS)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.exists():  # emptied by a pipeline, maybe but for a provenance.json: check_destination has looked
-        os.replace(out, scratch / "replaced")
+        os.replace(out, result.with_name("replaced"))
     os.replace(result, out)
-    shutil.rmtree(scratch)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -67,5 +72,3 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-
-

@@ -14,7 +14,7 @@ def identity(x):
 
 
 class Mlp(PyTorchModule):
-    """Hidden layers `fc0`, `fc1`, … and an output layer `last_fc` uniform in ±init_w. (*, input_size) → (*, output_size)."""
+    """Layers `fc0`, `fc1`, …, then `last_fc`, uniform in ±init_w. (*, input_size) → (*, output_size)."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class MlpEncoder(FlattenMlp):
 class RecurrentEncoder(FlattenMlp):
     """Encodes a sequence of transitions, (task, transition, feature) → (task, output_size), by an LSTM's last output.
 
-    The LSTM stands between the hidden layers and `last_fc` and starts from zeros at every call: the whole context is fed
-    each time, so nothing is carried over.
+    The LSTM stands between the hidden layers and `last_fc` and starts from zeros at every call: the whole context is
+    fed each time, so nothing is carried over.
     """
 
     IS_RECURRENT = True

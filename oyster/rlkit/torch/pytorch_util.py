@@ -57,8 +57,10 @@ def randn(*sizes, **kwargs) -> torch.Tensor:
 
 
 def fanin_init(tensor: torch.Tensor) -> torch.Tensor:
-    """Fill in place, uniform in ±1/sqrt(n). For a Linear weight (out_features, in_features) rlkit's n is *out_features*;
-    with more dimensions it is the product of all but the first. Published numbers were made with this.
+    """Fill in place, uniform in ±1/sqrt(n).
+
+    For a Linear weight (out_features, in_features) rlkit's n is *out_features*; with more dimensions it is the product
+    of all but the first. Published numbers were made with this.
     """
     size = tensor.size()
     if len(size) < 2:

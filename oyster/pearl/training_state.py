@@ -1,0 +1,97 @@
+"""All of a MetaTraining's state, as tensors and JSON, and back: what a checkpoint holds.
+
+Between two gradient steps nothing else is alive: every trajectory begins with a reset, so the simulations carry nothing
+over, and the meta-test draws from streams of its own.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from oyster.pearl.meta_train import MetaTraining, Row
+from oyster.pearl.replay import Positions
+from oyster.runtime import seeds
+from oyster.runtime.checkpoint import Checkpoint
+
+PLAIN = (bool, int, float, str, type(None))
+COUNTERS = ("iteration", "steps_taken", "gradient_steps", "train_returns")
+
+
+def capture(training: MetaTraining) -> Checkpoint:
+    """The state at this moment (tensors are not copied: write them before training goes on)."""
+    tensors = {f"agent/{name}": value for name, value in training.agent.state_dict().items()}
+    for optimizer_name, optimizer in training.gradient_step.optimizers().items():
+        for index, parameter in _parameters(optimizer):
+            for key, value in optimizer.state[parameter].items():
+                tensors[f"optimizer/{optimizer_name}/{index}/{key}"] = value
+    tensors["store"] = training.store.rows[: training.store.size]
+    tensors["loss_sums"] = training.loss_sums
+    tensors |= {f"torch_generator/{name}": value for name, value in seeds.torch_state().items()}
+    attributes = {}
+    for key, value in _encoder_attributes(training):
+        if isinstance(value, torch.Tensor):
+            tensors[f"encoder/{key}"] = value
+        else:
+            attributes[key] = value
+    state = {
+        "replay": training.replay.episodes,
+        "context": training.context.episodes,
+        "generators": {name: rng.bit_generator.state for name, rng in training.rngs.items()},
+        "rows": training.rows,
+        "encoder": attributes,
+        **{name: getattr(training, name) for name in COUNTERS},
+    }
+    return Checkpoint(tensors, state)
+
+
+@torch.no_grad()
+def restore(training: MetaTraining, checkpoint: Checkpoint) -> None:
+    """Put a freshly assembled MetaTraining of the same trial into the captured state."""
+    tensors, state = checkpoint
+    device = training.agent.device
+    training.agent.load_state_dict(_under("agent/", tensors))
+    training.agent.train()
+    for optimizer_name, optimizer in training.gradient_step.optimizers().items():
+        for key, value in _under(f"optimizer/{optimizer_name}/", tensors).items():
+            index, _, name = key.partition("/")
+            parameter = dict(_parameters(optimizer))[int(index)]
+            optimizer.state[parameter][name] = value.to(device)
+    training.store.size = len(tensors["store"])
+    training.store.rows[: training.store.size] = tensors["store"].to(device)
+    training.loss_sums.copy_(tensors["loss_sums"])
+    training.replay, training.context = _positions(state["replay"]), _positions(state["context"])
+    for name, generator_state in state["generators"].items():
+        training.rngs[name].bit_generator.state = generator_state
+    training.rows = [Row(*row) for row in state["rows"]]
+    for name in COUNTERS:
+        setattr(training, name, state[name])
+    modules = dict(training.agent.context_encoder.named_modules())
+    saved = state["encoder"] | {key: value.to(device) for key, value in _under("encoder/", tensors).items()}
+    for key, value in saved.items():
+        module, _, name = key.rpartition(".")
+        setattr(modules[module], name, value)
+    seeds.set_torch_state(_under("torch_generator/", tensors))
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[int, torch.nn.Parameter]]:
+    return enumerate(parameter for group in optimizer.param_groups for parameter in group["params"])
+
+
+def _encoder_attributes(training: MetaTraining) -> Iterator[tuple[str, Any]]:
+    """Plain attributes of the encoder's modules that are neither parameters nor buffers, such as a step counter."""
+    for module_name, module in training.agent.context_encoder.named_modules():
+        for name, value in vars(module).items():
+            if not name.startswith("_") and name != "training" and isinstance(value, (*PLAIN, torch.Tensor)):
+                yield f"{module_name}.{name}", value
+
+
+def _positions(episodes: list[list[list[int]]]) -> Positions:
+    positions = Positions(len(episodes))
+    for which, listed in enumerate(episodes):
+        positions.replace(which, listed)
+    return positions
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

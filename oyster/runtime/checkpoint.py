@@ -1,0 +1,99 @@
+"""Checkpoints: scratch files from which a trial goes on exactly as if it had never stopped.
+
+A file is a SHA-256 of all that follows, then a safetensors payload: tensors, and everything else as JSON in its
+metadata. Nothing is pickled. A file is written beside its place, synced, and renamed; the one before it is kept, so
+that a damaged one costs an interval and not the trial.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load, save
+
+KEPT = 2  # the newest, and the one before it
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class Checkpoint(NamedTuple):
+    tensors: dict[str, torch.Tensor]
+    state: dict[str, Any]  # JSON
+
+
+class DamagedCheckpoint(Exception):
+    """The file is truncated or altered."""
+
+
+class ForeignCheckpoint(Exception):
+    """The file was made by another trial: other settings, another encoder file, another engine."""
+
+
+class CheckpointFolder:
+    """The checkpoints of one trial. `identity` says which trial: a checkpoint with another one is refused."""
+
+    def __init__(self, folder: Path, identity: Mapping[str, str]):
+        self.folder, self.identity = folder, dict(identity)
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Write the next checkpoint and drop those that are older than the one before it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        number = max((_number(path) for path in self._files()), default=0) + 1
+        path = self.folder / f"{number:06d}.checkpoint"
+        write_checkpoint(path, Checkpoint(checkpoint.tensors, {"identity": self.identity, **checkpoint.state}))
+        for old in self._files()[:-KEPT]:
+            old.unlink()
+        return path
+
+    def load_newest(self, warn: Callable[[str], None]) -> Checkpoint | None:
+        """The newest whole checkpoint, None where there is none. A damaged one is skipped with a warning.
+
+        Raises ForeignCheckpoint, naming what differs, where it belongs to another trial.
+        """
+        for path in reversed(self._files()):
+            try:
+                checkpoint = read_checkpoint(path)
+            except DamagedCheckpoint as damage:
+                warn(f"checkpoint {path.name} is damaged ({damage}); using the one before it, or the start")
+                path.unlink()
+                continue
+            theirs = checkpoint.state.pop("identity")
+            differing = [key for key, value in self.identity.items() if theirs.get(key) != value]
+            if differing:
+                raise ForeignCheckpoint(", ".join(differing))
+            return checkpoint
+        return None
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.checkpoint"), key=_number)
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write whole or not at all; on the disk when this returns."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    payload = save(tensors, metadata={"state": json.dumps(checkpoint.state)})
+    staged = path.with_suffix(".writing")
+    with staged.open("wb") as file:
+        file.write(hashlib.sha256(payload).digest())
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(staged, path)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Raises DamagedCheckpoint where the bytes are not those that were written."""
+    content = path.read_bytes()
+    digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if hashlib.sha256(payload).digest() != digest:
+        raise DamagedCheckpoint(f"its checksum does not match its {len(content)} bytes")
+    header_size = int.from_bytes(payload[:8], "little")
+    header = json.loads(payload[8 : 8 + header_size])
+    return Checkpoint(load(payload), json.loads(header["__metadata__"]["state"]))
+
+
+def _number(path: Path) -> int:
+    return int(path.stem)
