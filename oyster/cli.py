@@ -83,6 +83,36 @@ def train(
 
 
 @main.command()
+@click.argument("result", type=click.Path(path_type=Path), default=Path("results/benchmark"))
+@click.option("--iterations", type=click.IntRange(min=1), help="Re-create only the first so many.  [default: all]")
+@click.option("--sample", type=click.IntRange(min=1), help="Draw so many results at random below RESULT.")
+@click.option("--commit", "revision", help="Use this commit's code, in a temporary worktree.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--certificate", type=click.Path(path_type=Path), help="Write the verdicts there as JSON.")
+def verify(result, iterations, sample, revision, device, certificate) -> None:
+    """Re-create the result in folder RESULT and say whether it holds (exit 0) or not (exit 1)."""
+    if revision:
+        from oyster.worktree import run_in_worktree
+
+        arguments = ["verify", str(result.resolve()), "--device", device]
+        for option, value in (("--iterations", iterations), ("--sample", sample)):
+            arguments += [option, str(value)] if value else []
+        arguments += ["--certificate", str(certificate.resolve())] if certificate else []
+        sys.exit(run_in_worktree(revision, arguments))
+    from oyster.runtime.records import write_json
+    from oyster.verify import find_results
+    from oyster.verify import verify as verify_result
+
+    verdicts = []
+    for folder in find_results(result, sample):
+        verdicts.append(verify_result(folder, iterations=iterations, device=device, say=click.echo))
+        click.echo(str(verdicts[-1]))
+    if certificate:
+        write_json(certificate, [verdict.certificate for verdict in verdicts])
+    sys.exit(0 if all(verdict.holds for verdict in verdicts) else 1)
+
+
+@main.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml (params.schema.json is this)."""
     from oyster.settings import schema as params_schema

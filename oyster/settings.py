@@ -117,7 +117,7 @@ class Settings(Environment, Budget):
         trajectories = -(-self.num_steps_per_eval // self.max_path_length)
         if self.num_exp_traj_eval >= trajectories:
             raise ValueError(
-                f"num_exp_traj_eval is {self.num_exp_traj_eval}, but a meta-test run of {self.num_steps_per_eval} steps "
+                f"num_exp_traj_eval is {self.num_exp_traj_eval}, but a meta-test of {self.num_steps_per_eval} steps "
                 f"has {trajectories} trajectories of {self.max_path_length}: none would be left to act on the posterior"
             )
         return self

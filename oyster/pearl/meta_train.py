@@ -20,6 +20,7 @@ from oyster.runtime import seeds
 from oyster.runtime.errors import TrialFailure
 from oyster.settings import Settings
 
+FIRST_STEPS = 20  # environment steps, and as many gradient steps, by which a start is told (see `start`)
 FINITE_CHECK_EVERY = 50  # gradient steps between two looks at the losses (each look waits for the device)
 
 
@@ -75,6 +76,8 @@ class MetaTraining:
         self.loss_sums = torch.zeros(len(Losses._fields) + 1, dtype=torch.float64, device=agent.device)
         self.train_returns: list[float] = []
         self.rows: list[Row] = []
+        self.first_rewards: list[float] = []  # a training task each
+        self.first_losses: list[list[float]] = []  # a gradient step each
         self.last_test: MetaTest | None = None
 
     def run(self, on_gradient_step: Callable[["MetaTraining"], None] = lambda training: None) -> Iterator[Row]:
@@ -101,6 +104,7 @@ class MetaTraining:
             initial = Positions(len(everyone))
             self._collect_phase(everyone, s.num_initial_steps, initial, posterior=False, keep_context=True)
             self._keep_context(everyone, initial)
+            self.first_rewards = [self._first_reward(task) for task in everyone]
         self.train_returns = []
         tasks = self.rngs["tasks"].integers(len(self.train_tasks), size=s.num_tasks_sample)
         context = Positions(len(tasks))  # a row each: a task drawn twice is two collections
@@ -151,6 +155,11 @@ class MetaTraining:
         for row, task in enumerate(tasks):
             self.context.replace(task, collected.episodes[row])
 
+    def _first_reward(self, task: int) -> float:
+        """The dense reward over the first steps of a task's first trajectory."""
+        start, length = self.replay.episodes[task][0]
+        return float(self.store.rows[start : start + min(length, FIRST_STEPS), -1].double().sum())
+
     # --- learning -----------------------------------------------------------------------------------------------------
 
     @property
@@ -174,6 +183,8 @@ class MetaTraining:
             mean_variance = result.z.new_zeros(()) if variance is None else variance.mean()
             self.loss_sums += torch.stack([*result.losses, mean_variance]).double() / num_chunks
             self.gradient_steps += 1
+            if len(self.first_losses) < FIRST_STEPS:
+                self.first_losses.append([float(loss) for loss in result.losses])
         self.steps_taken += 1
         if self.steps_taken % FINITE_CHECK_EVERY == 0:
             self._check_finite()
@@ -225,6 +236,15 @@ class MetaTraining:
         rng = seeds.generator(s.seed, "meta_test", self.iteration)
         with seeds.separate_torch_stream(s.seed, 1 + self.iteration):
             return meta_test(self.agent, family, self.test_tasks, s, rng)
+
+    def start(self) -> dict:
+        """How the trial began: what other hardware reproduces too, within rounding, before chaos sets in."""
+        return {
+            "train_tasks": self.train_tasks.tolist(),
+            "test_tasks": self.test_tasks.tolist(),
+            "first_rewards": self.first_rewards,
+            "first_losses": self.first_losses,
+        }
 
     def _family(self, num_rows: int) -> TaskFamily:
         if num_rows not in self.families:

@@ -12,7 +12,7 @@ HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class Mlp(nn.Module):
-    """Three ReLU layers of `net_size`, then a linear one, on its inputs concatenated: (*, a), (*, b) → (*, output_size)."""
+    """Three ReLU layers of `net_size`, then a linear one; inputs are concatenated: (*, a), (*, b) → (*, output_size)."""
 
     def __init__(self, input_size: int, net_size: int, output_size: int, init_w: float = 3e-3):
         super().__init__()

@@ -27,7 +27,7 @@ def write_results(
     training: MetaTraining | None,
     failure: TrialFailure | None = None,
 ) -> None:
-    """Write metrics.json, progress.csv, adaptation.csv, posteriors.csv, trajectories.npz and weights.safetensors.
+    """Write the RESULT_FILES of runtime.records but provenance.json, and weights.safetensors.
 
     `training` is None where the encoder failed before there was any.
     """
@@ -35,6 +35,7 @@ def write_results(
     rows = training.rows if training else []
     test = training.last_test if training and not failure else None
     write_json(folder / "metrics.json", _metrics(settings, rows, test, failure))
+    write_json(folder / "start.json", training.start() if training else {})
     write_csv(folder / "progress.csv", Row._fields, rows)
     _write_adaptation(folder / "adaptation.csv", family, test_tasks, test)
     _write_posteriors(folder / "posteriors.csv", settings.latent_dim, test)

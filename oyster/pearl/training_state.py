@@ -15,7 +15,7 @@ from oyster.runtime import seeds
 from oyster.runtime.checkpoint import Checkpoint
 
 PLAIN = (bool, int, float, str, type(None))
-COUNTERS = ("iteration", "steps_taken", "gradient_steps", "train_returns")
+COUNTERS = ("iteration", "steps_taken", "gradient_steps", "train_returns", "first_rewards", "first_losses")
 
 
 def capture(training: MetaTraining) -> Checkpoint:

@@ -6,7 +6,7 @@ import os
 import platform
 import resource
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.txt"
 ENVIRONMENT_RECORD = ROOT / "docker" / "environment.json"
-PACKAGES = ("torch", "mujoco", "gymnasium", "numpy", "safetensors", "pydantic")  # those that a trial computes with
+PACKAGES = ("torch", "mujoco", "gymnasium", "numpy", "safetensors")  # those that a trial computes with
 
 
 def commit() -> dict[str, Any]:
@@ -62,13 +62,27 @@ def environment() -> dict[str, Any]:
 
 
 def hardware(device: str) -> dict[str, Any]:
-    """CPU model and cores; the GPU's name where the device is CUDA."""
-    gpu = None
-    if device == "cuda":
-        import torch
+    """The CPU by model and family (a virtual machine may hide the model); the GPU's name where the device is CUDA."""
+    import torch
 
-        gpu = torch.cuda.get_device_name()
-    return {"cpu": _cpu_model(), "cores": os.cpu_count(), "gpu": gpu}
+    info = _cpu_info()
+    family = "/".join(info.get(key, "?") for key in ("cpu family", "model", "stepping"))
+    return {
+        "cpu": info.get("model name") or platform.processor() or platform.machine(),
+        "cpu_family": family,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
+    }
+
+
+def kind(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """What two results must share to be the same bytes: the kind of hardware and the versions that compute."""
+    hardware, environment = provenance["hardware"], provenance["environment"]
+    return {
+        **{key: hardware[key] for key in ("cpu", "cpu_family", "instructions", "gpu")},
+        **{name: environment[name] for name in PACKAGES},
+    }
 
 
 def peak_memory_mb() -> float:
@@ -116,9 +130,10 @@ def _other_python(record: dict) -> list[str]:
     return [locked] if locked and ".".join(platform.python_version_tuple()[:2]) != locked else []
 
 
-def _cpu_model() -> str:
+def _cpu_info() -> dict[str, str]:
+    """/proc/cpuinfo's lines of the first core; empty where there is no such file."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}

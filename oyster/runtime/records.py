@@ -13,6 +13,7 @@ from oyster.runtime.errors import InputError
 WEIGHTS = "weights.safetensors"
 RESULT_FILES = (
     "metrics.json",
+    "start.json",
     "progress.csv",
     "adaptation.csv",
     "posteriors.csv",

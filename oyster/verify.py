@@ -1,0 +1,301 @@
+"""Does a recorded result hold? Its hashes, then a rerun, compared by one function.
+
+Training is chaotic: on the same kind of hardware a rerun gives the same bytes or something has changed; on another kind
+the numbers drift apart however right both are. There only the start can be compared, and nothing is said of the rest.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from safetensors.numpy import load_file
+
+from oyster.encoder_file import file_sha256, find_encoder_file
+from oyster.pearl.meta_train import Row
+from oyster.runtime import provenance
+from oyster.runtime.errors import InputError
+from oyster.runtime.records import WEIGHTS, write_csv, write_json
+from oyster.settings import Settings
+from oyster.trial import Trial, run_trial
+
+COMPARED = (
+    "start.json",
+    "metrics.json",
+    "progress.csv",
+    "adaptation.csv",
+    "posteriors.csv",
+    "trajectories.npz",
+    WEIGHTS,
+)
+# Largest relative difference of a start on other hardware: rounding differs there, and cheetahs amplify it.
+START_TOLERANCE = 1e-2
+
+Table = list[dict[str, Any]]
+
+
+class Difference(NamedTuple):
+    """The first place where two files differ."""
+
+    file: str
+    row: int
+    column: str
+    recorded: Any
+    recreated: Any
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}, row {self.row}, column {self.column}: recorded {self.recorded}, re-created {self.recreated}"
+        )
+
+
+class Verdict(NamedTuple):
+    """`word` is `identical`, `different` or `consistent` (other hardware, same start)."""
+
+    result: str
+    word: str
+    reason: str
+    certificate: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        return self.word != "different"
+
+    def __str__(self) -> str:
+        return f"{self.word.upper():10}  {self.result}: {self.reason}"
+
+
+# --- the one comparison -----------------------------------------------------------------------------------------------
+
+
+def compare(recorded: Path, recreated: Path, rows: int | None = None, tolerance: float = 0.0) -> Difference | None:
+    """The first difference between two files of a result, or None.
+
+    `rows`: only as many rows from the top. `tolerance`: relative to the larger of the two numbers; 0 means identical.
+    """
+    pairs = zip_longest(read_table(recorded)[:rows], read_table(recreated)[:rows])
+    for number, (ours, theirs) in enumerate(pairs):
+        if ours is None or theirs is None:
+            return Difference(recorded.name, number, "(the row itself)", bool(ours), bool(theirs))
+        for column in dict.fromkeys([*ours, *theirs]):
+            pair = ours.get(column), theirs.get(column)
+            if not _same(*pair, tolerance):
+                return Difference(recorded.name, number, column, *pair)
+    return None
+
+
+def read_table(path: Path) -> Table:
+    """Any file of a result as rows of columns: a CSV's own; JSON and arrays flattened into one row."""
+    if path.suffix == ".csv":
+        with path.open(newline="") as file:
+            return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    if path.suffix == ".json":
+        return [dict(_flatten(json.loads(path.read_text())))]
+    arrays = dict(np.load(path)) if path.suffix == ".npz" else load_file(path)
+    return [{name: _Array(array) for name, array in arrays.items()}]
+
+
+class _Array:
+    """An array as one cell."""
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Array)
+            and self.array.dtype == other.array.dtype
+            and self.array.shape == other.array.shape
+            and self.array.tobytes() == other.array.tobytes()
+        )
+
+    __hash__ = None
+
+    def __str__(self) -> str:
+        digest = hashlib.sha256(self.array.tobytes()).hexdigest()[:12]
+        return f"{self.array.dtype} {self.array.shape} sha256 {digest}"
+
+
+def _same(ours: Any, theirs: Any, tolerance: float) -> bool:
+    if isinstance(ours, float) and isinstance(theirs, float):
+        if math.isnan(ours) or math.isnan(theirs):
+            return math.isnan(ours) and math.isnan(theirs)
+        return ours == theirs or abs(ours - theirs) <= tolerance * max(abs(ours), abs(theirs))
+    return ours == theirs
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _flatten(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _flatten(value, f"{key}.{name}" if key else name)
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from _flatten(value, f"{key}[{index}]")
+    else:
+        yield key, float(content) if isinstance(content, int) and not isinstance(content, bool) else content
+
+
+# --- hashes -----------------------------------------------------------------------------------------------------------
+
+
+def check_hashes(result: Path) -> dict[str, str]:
+    """Each file that dvc.lock records for this result: `holds`, `differs` or `not here`. Empty where it records none."""
+    lock = next((parent / "dvc.lock" for parent in result.resolve().parents if (parent / "dvc.lock").exists()), None)
+    if lock is None:
+        return {}
+    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
+    folder = result.resolve().relative_to(lock.parent.resolve()).as_posix()
+    checked = {}
+    for stage in stages.values():
+        outs = {out["path"]: out for out in stage.get("outs", [])}
+        if f"{folder}/metrics.json" not in outs:
+            continue
+        for path, out in outs.items():
+            file = lock.parent / path
+            if not file.exists():
+                checked[path] = "not here"
+            else:
+                checked[path] = "holds" if hashlib.md5(file.read_bytes()).hexdigest() == out["md5"] else "differs"
+    return checked
+
+
+# --- rerun ------------------------------------------------------------------------------------------------------------
+
+
+def verify(
+    result: Path, *, iterations: int | None = None, device: str = "auto", say: Callable[[str], None] = print
+) -> Verdict:
+    """Check the hashes of the result in folder `result`, re-create it (or its first `iterations`), and compare.
+
+    Raises InputError where the folder holds no result or the encoder file that made it is not here.
+    """
+    recorded = _read_provenance(result)
+    settings = Settings.model_validate(recorded["settings"])
+    hashes = check_hashes(result)
+    say(f"{result}: {_in_words(hashes)}; re-creating {'all' if iterations is None else iterations} iterations")
+    if altered := [path for path, state in hashes.items() if state == "differs"]:
+        reason = f"not the files that dvc.lock records: {', '.join(altered)}"
+        return _verdict(result, "different", reason, recorded, None, hashes, iterations, None)
+
+    encoder_file = find_encoder_file(settings.encoder)
+    if file_sha256(encoder_file) != recorded["encoder_sha256"]:
+        raise InputError(
+            f"{encoder_file.name} is not the file that made {result}: its SHA-256 is not the one in provenance.json. "
+            f"Verify with the code of that commit: --commit {recorded['commit']}"
+        )
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        recreated = _rerun(settings, encoder_file, Path(folder) / "result", iterations, device)
+        here = json.loads((recreated / "provenance.json").read_text())
+        same_kind = provenance.kind(here) == provenance.kind(recorded)
+        difference = _first_difference(result, recreated, iterations, same_kind)
+    if same_kind:
+        word = "different" if difference else "identical"
+        compared = "every file" if iterations is None else f"the first {iterations} rows of progress.csv, and the start"
+        reason = str(difference) if difference else f"{compared}, to the last bit, on the same kind of hardware"
+    else:
+        word = "different" if difference else "consistent"
+        reason = (
+            str(difference)
+            if difference
+            else (
+                f"on other hardware or versions ({_changed(recorded, here)}) the task lists, the initial collection and "
+                f"the first gradient steps agree within {START_TOLERANCE:g}; what follows is chaotic and cannot be compared there"
+            )
+        )
+    return _verdict(result, word, reason, recorded, here, hashes, iterations, difference)
+
+
+def find_results(folder: Path, sample: int | None = None) -> list[Path]:
+    """The folders below (or at) `folder` that hold a result; `sample` of them drawn at random, where given."""
+    found = sorted(path.parent for path in folder.rglob("metrics.json"))
+    if not found:
+        raise InputError(
+            f"{folder} holds no result: no metrics.json there or below. Give a folder as results/benchmark."
+        )
+    if sample is None and len(found) > 1:
+        raise InputError(f"{folder} holds {len(found)} results. Give one of them, or --sample N to draw some.")
+    return found if sample is None else sorted(random.SystemRandom().sample(found, min(sample, len(found))))
+
+
+def _rerun(settings: Settings, encoder_file: Path, out: Path, iterations: int | None, device: str) -> Path:
+    if iterations is None:
+        run_trial(settings, encoder_file, out, device=device, record_failure=True)
+        return out
+    out.mkdir()
+    trial = Trial(settings, encoder_file, device)
+    rows = list(islice(trial.assemble().run(), iterations))
+    write_csv(out / "progress.csv", Row._fields, rows)
+    write_json(out / "start.json", trial.training.start())
+    identity = {"hardware": provenance.hardware(trial.device.type), "environment": provenance.environment()}
+    write_json(out / "provenance.json", {**provenance.commit(), **identity})
+    return out
+
+
+def _first_difference(result: Path, recreated: Path, iterations: int | None, same_kind: bool) -> Difference | None:
+    if not same_kind:
+        return compare(result / "start.json", recreated / "start.json", tolerance=START_TOLERANCE)
+    names: Sequence[str] = COMPARED if iterations is None else ("start.json", "progress.csv")
+    differences = (
+        compare(_file(result, name), recreated / name, rows=iterations)
+        for name in names
+        if _file(result, name).exists()
+    )
+    return next((difference for difference in differences if difference), None)
+
+
+def _file(result: Path, name: str) -> Path:
+    """A file of the result; weights may lie in their own tree, weights/… beside results/…."""
+    if name != WEIGHTS or (result / name).exists() or "results" not in result.parts:
+        return result / name
+    parts = ["weights" if part == "results" else part for part in result.parts]
+    return Path(*parts) / name
+
+
+def _read_provenance(result: Path) -> dict[str, Any]:
+    needed = ("metrics.json", "provenance.json", "progress.csv", "start.json")
+    missing = [name for name in needed if not (result / name).exists()]
+    if missing:
+        raise InputError(f"{result} is not a whole result: {', '.join(missing)} missing there.")
+    return json.loads((result / "provenance.json").read_text())
+
+
+def _in_words(hashes: dict[str, str]) -> str:
+    if not hashes:
+        return "not recorded in a dvc.lock"
+    counts = {state: list(hashes.values()).count(state) for state in ("holds", "differs", "not here")}
+    return "hashes in dvc.lock: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
+def _changed(recorded: dict[str, Any], here: dict[str, Any]) -> str:
+    ours, theirs = provenance.kind(recorded), provenance.kind(here)
+    return ", ".join(f"{key}: {ours[key]} → {theirs[key]}" for key in ours if ours[key] != theirs[key])
+
+
+def _verdict(result, word, reason, recorded, here, hashes, iterations, difference) -> Verdict:
+    certificate = {
+        "result": str(result),
+        "verdict": word,
+        "reason": reason,
+        "iterations": "all" if iterations is None else iterations,
+        "hashes": hashes,
+        "first_difference": difference and {key: str(value) for key, value in difference._asdict().items()},
+        "recorded": {key: recorded[key] for key in ("commit", "dirty", "settings_sha256", "encoder_sha256")}
+        | {"kind": provenance.kind(recorded)},
+        "recreated": here and {key: here[key] for key in ("commit", "dirty")} | {"kind": provenance.kind(here)},
+    }
+    return Verdict(str(result), word, reason, certificate)
