@@ -113,6 +113,56 @@ def verify(result, iterations, sample, revision, device, certificate) -> None:
 
 
 @main.command()
+@click.option("--record", is_flag=True, help="Store what the tiny trials leave now, for this kind of hardware.")
+def canary(record) -> None:
+    """Rerun tiny trials and say whether an edit of the engine changed its behaviour (exit 1)."""
+    from oyster import canary as canary_trials
+
+    if record:
+        for song in canary_trials.record():
+            click.echo(f"recorded    {song.name}")
+        return
+    outcomes = canary_trials.listen()
+    for outcome in outcomes:
+        click.echo(f"{outcome.word.upper():10}  {outcome.trial}: {outcome.detail}")
+    sys.exit(1 if any(outcome.word == "different" for outcome in outcomes) else 0)
+
+
+@main.command("keep-results")
+def keep_results() -> None:
+    """After an edit that the canary finds harmless: record the benchmark's results against the new engine."""
+    from oyster.keep_results import keep_results as keep
+
+    outcome = keep()
+    for stage in outcome.kept:
+        click.echo(f"kept        {stage}")
+    for stage, reason in outcome.left.items():
+        click.echo(f"still stale {stage}: {reason}")
+    click.echo(f"{len(outcome.kept)} results recorded against the present engine, {len(outcome.left)} left stale.")
+
+
+@main.command("check-encoder")
+@click.argument("encoder")
+@click.option("--env", "environment", help="Check at this environment's sizes only.  [default: at all of them]")
+@click.option("--budget", default="benchmark", show_default=True, help="A budget of params.yaml, for the sizes.")
+@click.option(
+    "--params", "params_file", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True
+)
+def check_encoder(encoder, environment, budget, params_file) -> None:
+    """Say whether ENCODER (a name, or an encoder file) keeps the contract, and how to mend what does not (exit 1)."""
+    from oyster.encoder_file import find_encoder_file
+    from oyster.settings import load_params
+
+    params, file = load_params(params_file), find_encoder_file(encoder)
+    from oyster.encoder_check import check_encoder as check
+    from oyster.encoder_check import print_findings
+
+    findings = check(file, params, environment=environment, budget=budget)
+    print_findings(findings, f"{file} at the sizes of the {budget} budget")
+    sys.exit(1 if any(finding.verdict == "fail" for finding in findings) else 0)
+
+
+@main.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml (params.schema.json is this)."""
     from oyster.settings import schema as params_schema

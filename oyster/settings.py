@@ -61,8 +61,8 @@ class Budget(_Model):
     """Append the next observation to each context transition."""
     max_recurrent_context: Count
     """Longest context drawn for an encoder with IS_RECURRENT (the meta-test feeds all that was explored)."""
-    precision: Literal["float32"]
-    """Arithmetic of the gradient step."""
+    precision: Literal["float32", "bfloat16"]
+    """Arithmetic of the gradient step; bfloat16 keeps float32 weights, outputs and sums."""
     threads: Count
     """Intra-op threads of PyTorch: part of the result, so never taken from the machine."""
     num_train_tasks: Count

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from oyster.encoder_contract import require_contract
 from oyster.encoder_file import file_sha256, load_encoder_class
 from oyster.envs import load_family
 from oyster.envs.family import split_tasks
@@ -46,6 +47,7 @@ class Trial:
         s = self.settings
         fix_arithmetic(s.threads)
         ptu.set_gpu_mode(self.device.type == "cuda")
+        require_contract(self.encoder_class, s, self.family)
         seeds.seed_torch(s.seed)
         dims = self.family.observation_dim, self.family.action_dim
         input_size, output_size = encoder_sizes(

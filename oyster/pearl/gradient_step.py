@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from oyster.pearl.agent import Agent
-from oyster.pearl.networks import squashed_sample
+from oyster.pearl.fused_mlp import fused_mlp
+from oyster.pearl.networks import Mlp, squashed_sample
 from oyster.pearl.posterior import Posterior, encoder_at_fault, infer_posterior
 
 POLICY_MEAN_WEIGHT = POLICY_STD_WEIGHT = 1e-3
@@ -56,10 +57,12 @@ class GradientStep:
         reward_scale: float,
         kl_lambda: float,
         soft_target_tau: float,
+        precision: str = "float32",
     ):
         self.agent = agent
         self.discount, self.reward_scale = discount, reward_scale
         self.kl_lambda, self.soft_target_tau = kl_lambda, soft_target_tau
+        self.bfloat16 = precision == "bfloat16"
         # Two optimisers serve five networks: Adam works parameter by parameter, so grouping changes no number.
         self.critic_parameters = _trainable(agent.qf1, agent.qf2, agent.context_encoder)
         self.actor_parameters = _trainable(agent.vf, agent.policy)
@@ -82,19 +85,19 @@ class GradientStep:
         )
 
         # q(z|c), one z a task, repeated over the task's rows of the batch.
-        posterior = infer_posterior(
-            agent.context_encoder, batch.context, agent.latent_dim, agent.information_bottleneck
-        )
+        with torch.autocast(observation.device.type, torch.bfloat16, enabled=self.bfloat16):
+            posterior = infer_posterior(
+                agent.context_encoder, batch.context, agent.latent_dim, agent.information_bottleneck
+            )
         task_z = posterior.sample(batch.z_noise)
         z = task_z.repeat_interleave(num_transitions, dim=0)
         fixed_z = z.detach()
 
         # Critics and encoder: the only gradient that reaches the encoder comes through the critics and the KL term.
-        q1, q2 = agent.qf1(observation, action, z), agent.qf2(observation, action, z)
+        q1, q2 = (self._mlp(qf, observation, action, z) for qf in (agent.qf1, agent.qf2))
         with torch.no_grad():
-            target = self.reward_scale * reward + (1.0 - terminal) * self.discount * agent.target_vf(
-                next_observation, fixed_z
-            )
+            next_value = self._mlp(agent.target_vf, next_observation, fixed_z)
+            target = self.reward_scale * reward + (1.0 - terminal) * self.discount * next_value
         qf_loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
         kl = posterior.kl_to_prior() if agent.information_bottleneck else torch.zeros_like(qf_loss)
         with encoder_at_fault():
@@ -102,10 +105,12 @@ class GradientStep:
         _apply(self.critic_optimizer, self.critic_parameters, gradients)
 
         # Value function and policy, against the updated critics, whose weights get no gradient here.
-        mean, log_std = agent.policy(observation, fixed_z)
+        mean, log_std = agent.policy.split_output(self._mlp(agent.policy, observation, fixed_z))
         new_action, log_prob = squashed_sample(mean, log_std, action_noise)
-        min_q = torch.min(agent.qf1(observation, new_action, fixed_z), agent.qf2(observation, new_action, fixed_z))
-        vf_loss = F.mse_loss(agent.vf(observation, fixed_z), (min_q - log_prob).detach())
+        q1, q2 = (self._mlp(qf, observation, new_action, fixed_z, frozen=True) for qf in (agent.qf1, agent.qf2))
+        min_q = torch.min(q1, q2)
+        value = self._mlp(agent.vf, observation, fixed_z)
+        vf_loss = F.mse_loss(value, (min_q - log_prob).detach())
         policy_loss = (
             (log_prob - min_q).mean()
             + POLICY_MEAN_WEIGHT * mean.square().mean()
@@ -122,6 +127,9 @@ class GradientStep:
             posterior.mean.detach(), None if posterior.variance is None else posterior.variance.detach()
         )
         return StepResult(losses, detached, task_z.detach())
+
+    def _mlp(self, network: Mlp, *inputs: torch.Tensor, frozen: bool = False) -> torch.Tensor:
+        return fused_mlp(network, *inputs, frozen=frozen, dtype=torch.bfloat16 if self.bfloat16 else None)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """The optimisers by name, for checkpoints."""

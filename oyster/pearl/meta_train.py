@@ -61,6 +61,7 @@ class MetaTraining:
             reward_scale=settings.reward_scale,
             kl_lambda=settings.kl_lambda,
             soft_target_tau=settings.soft_target_tau,
+            precision=settings.precision,
         )
         family = self._family(len(train_tasks))
         layout = Layout(family.observation_dim, family.action_dim)

@@ -12,7 +12,7 @@ HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class Mlp(nn.Module):
-    """Three ReLU layers of `net_size`, then a linear one; inputs are concatenated: (*, a), (*, b) → (*, output_size)."""
+    """Three ReLU layers of net_size, then a linear one. Inputs are concatenated: (*, a), (*, b) → (*, output_size)."""
 
     def __init__(self, input_size: int, net_size: int, output_size: int, init_w: float = 3e-3):
         super().__init__()
@@ -28,6 +28,10 @@ class Mlp(nn.Module):
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         return self.last_fc(self.hidden(*inputs))
 
+    def output_parameters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of the output layer."""
+        return self.last_fc.weight, self.last_fc.bias
+
 
 class TanhGaussianPolicy(Mlp):
     """A Gaussian squashed by tanh. Inputs: observation (*, o) and task latent (*, z)."""
@@ -39,7 +43,18 @@ class TanhGaussianPolicy(Mlp):
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log standard deviation before the tanh, (*, action_dim) each."""
         h = self.hidden(*inputs)
-        return self.last_fc(h), self.last_fc_log_std(h).clamp(LOG_STD_MIN, LOG_STD_MAX)
+        return self.split_output(torch.cat([self.last_fc(h), self.last_fc_log_std(h)], dim=-1))
+
+    def output_parameters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias of both heads as one layer."""
+        heads = self.last_fc, self.last_fc_log_std
+        return torch.cat([head.weight for head in heads]), torch.cat([head.bias for head in heads])
+
+    @staticmethod
+    def split_output(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both heads' output, (*, 2 · action_dim), as mean and clamped log standard deviation."""
+        mean, log_std = output.chunk(2, dim=-1)
+        return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 
 def squashed_sample(

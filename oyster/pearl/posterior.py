@@ -44,7 +44,7 @@ def infer_posterior(
     with encoder_at_fault():
         output = encoder(context)
     output_size = 2 * latent_dim if information_bottleneck else latent_dim
-    output = _as_gaussians(output, context, output_size)
+    output = _as_gaussians(output, context, output_size).to(context.dtype)
     if not information_bottleneck:
         return Posterior(output.mean(dim=1), None)
     mean, raw_variance = output.split(latent_dim, dim=-1)

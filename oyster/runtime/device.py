@@ -1,5 +1,6 @@
 """Where a trial computes, and the switches that make the same trial give the same bytes there."""
 
+import ctypes
 import os
 
 from oyster.runtime.errors import InputError
@@ -28,7 +29,25 @@ def fix_arithmetic(threads: int) -> None:
     """Fix all that the machine could otherwise decide: intra-op threads, algorithms, TF32, denormals."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
     torch.set_float32_matmul_precision("highest")  # float32 means float32, no TF32
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.set_flush_denormal(True)  # an LSTM's gradient over many steps underflows, and denormals are slow
+    keep_freed_memory()
+
+
+def keep_freed_memory(keep: bool = True) -> None:
+    """Ask glibc to reuse freed memory instead of returning it (or, with False, its default again).
+
+    A gradient step's arrays of some megabytes would else be mapped anew and paged in at every operation, which costs as
+    much as the arithmetic on them. Without glibc: nothing.
+    """
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    threshold = 1 << 30 if keep else 128 * 1024
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(m_mmap_threshold, threshold)
+    mallopt(m_trim_threshold, threshold)

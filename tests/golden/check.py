@@ -19,7 +19,13 @@ from oyster.encoder_file import load_encoder_class  # noqa: E402
 from oyster.pearl.agent import Agent, encoder_sizes  # noqa: E402
 from oyster.pearl.gradient_step import Batch, GradientStep  # noqa: E402
 
-HYPERPARAMETERS = dict(learning_rate=3e-4, discount=0.99, reward_scale=5.0, kl_lambda=0.1, soft_target_tau=0.005)
+HYPERPARAMETERS = {
+    "learning_rate": 3e-4,
+    "discount": 0.99,
+    "reward_scale": 5.0,
+    "kl_lambda": 0.1,
+    "soft_target_tau": 0.005,
+}
 NETWORKS = ("context_encoder", "qf1", "qf2", "vf", "target_vf", "policy")
 TOLERANCE = 1e-9
 

@@ -1,0 +1,97 @@
+"""The canary: tiny trials whose outputs are known to the last bit, to tell an edit that changes results from one that
+does not.
+
+Hashes are stored for each kind of hardware on which they were recorded; elsewhere only the starts can be compared.
+"""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from oyster.encoder_file import find_encoder_file
+from oyster.runtime import provenance
+from oyster.runtime.records import RESULT_FILES, WEIGHTS, write_json
+from oyster.settings import Settings, load_params, trial_settings
+from oyster.trial import run_trial
+from oyster.verify import START_TOLERANCE, compare
+
+FOLDER = provenance.ROOT / "tests" / "canary"
+TRIALS = (("cheetah-vel", "mlp"), ("sparse-point-robot", "recurrent"), ("point-robot", "attention"))
+DETERMINISTIC = (*(name for name in RESULT_FILES if name != "provenance.json"), WEIGHTS)
+
+
+class Song(NamedTuple):
+    """What one tiny trial left."""
+
+    settings: Settings
+    kind: dict  # of hardware and versions
+    hashes: dict[str, str]  # SHA-256 of each deterministic file
+    start: dict
+
+    @property
+    def name(self) -> str:
+        return f"{self.settings.environment} {self.settings.encoder}"
+
+
+class Outcome(NamedTuple):
+    trial: str
+    word: str  # `identical`, `different` or `consistent` (no hashes for this kind of hardware, the same start)
+    detail: str
+
+
+def sing(folder: Path) -> list[Song]:
+    """Run the tiny trials into `folder` and hash what they leave."""
+    params = load_params(FOLDER / "params.yaml")
+    songs = []
+    for environment, encoder in TRIALS:
+        settings = trial_settings(params, environment=environment, encoder=encoder, seed=1, budget="canary")
+        out = folder / environment
+        run_trial(settings, find_encoder_file(encoder), out, device="cpu")
+        hashes = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in DETERMINISTIC}
+        kind = provenance.kind(json.loads((out / "provenance.json").read_text()))
+        songs.append(Song(settings, kind, hashes, json.loads((out / "start.json").read_text())))
+    return songs
+
+
+def listen() -> list[Outcome]:
+    """Run the tiny trials and compare each with what is stored."""
+    with tempfile.TemporaryDirectory(prefix="canary-") as folder:
+        return [_judge(song, Path(folder)) for song in sing(Path(folder))]
+
+
+def record() -> list[Song]:
+    """Store what the tiny trials leave now: starts anew, hashes for this kind of hardware beside those of others."""
+    with tempfile.TemporaryDirectory(prefix="canary-") as folder:
+        songs = sing(Path(folder))
+    for song in songs:
+        path = _stored_at(song)
+        known = json.loads(path.read_text())["hashes"] if path.exists() else []
+        others = [entry for entry in known if entry["kind"] != song.kind]
+        write_json(path, {"start": song.start, "hashes": [*others, {"kind": song.kind, "sha256": song.hashes}]})
+    return songs
+
+
+def _judge(song: Song, folder: Path) -> Outcome:
+    path = _stored_at(song)
+    if not path.exists():
+        return Outcome(song.name, "different", f"nothing is stored for it: {path.name} is missing")
+    stored = json.loads(path.read_text())
+    for entry in stored["hashes"]:
+        if entry["kind"] == song.kind:
+            changed = [name for name in DETERMINISTIC if entry["sha256"].get(name) != song.hashes[name]]
+            if changed:
+                return Outcome(song.name, "different", f"{', '.join(changed)} changed")
+            return Outcome(song.name, "identical", "every file to the last bit")
+    recorded = folder / "start.json"
+    write_json(recorded, stored["start"])
+    tolerance = START_TOLERANCE[song.settings.precision]
+    difference = compare(recorded, folder / song.settings.environment / "start.json", tolerance=tolerance)
+    if difference:
+        return Outcome(song.name, "different", str(difference))
+    return Outcome(song.name, "consistent", f"no hashes for this kind of hardware; the start agrees to {tolerance:g}")
+
+
+def _stored_at(song: Song) -> Path:
+    return FOLDER / f"{song.settings.environment}.json"

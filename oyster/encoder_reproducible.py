@@ -1,0 +1,139 @@
+"""Whether a trial with this encoder can be repeated, resumed, saved and moved: random numbers, state, devices.
+
+Checks as in encoder_behaviour.
+"""
+
+import pickle
+import random
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import nn
+
+from oyster.encoder_practice import Candidate
+from oyster.encoder_subject import TOLERANCE, Breach, Note, difference, listed
+from oyster.pearl.posterior import Posterior
+from oyster.pearl.training_state import PLAIN
+from oyster.runtime.errors import TrialFailure
+from rlkit.torch import pytorch_util as ptu
+
+DEVICE_TOLERANCE = 1e-3
+
+
+def random_numbers(subject: Candidate) -> str:
+    """Only Torch's global generator, never re-seeded, and none at all in eval mode."""
+    context, before = subject.context(3, 8), _global_generators()
+    encoder, other = subject.construct(seed=1), subject.construct(seed=1)
+    mend = "use Torch's global generator (torch.randn, nn.init…): a trial seeds it and keeps it in its checkpoints"
+    for mode in (True, False):
+        subject.posterior(encoder.train(mode), context)
+    if _global_generators() != before:
+        raise Breach("it draws from (or seeds) NumPy's or Python's global generator", mend)
+    if any(not torch.equal(value, other.state_dict()[name]) for name, value in encoder.state_dict().items()):
+        raise Breach("constructed twice with the same Torch seed, it starts with different weights", mend)
+    states = []
+    for seed in (1, 2):
+        fresh = subject.construct(seed=seed)
+        states.append(torch.get_rng_state())
+        subject.posterior(fresh, context, seed=seed)
+        states.append(torch.get_rng_state())
+    if torch.equal(states[0], states[2]) or torch.equal(states[1], states[3]):
+        raise Breach(
+            "it seeds Torch's generator: trials with different seeds would share their draws", "remove the call"
+        )
+    for state in subject.states:
+        one, other = (subject.posterior(subject.construct(state=state).eval(), context, seed=seed) for seed in (1, 2))
+        if (moved := difference(one, other)) > TOLERANCE:
+            raise Breach(
+                f"in eval mode the posterior depends on Torch's generator (moved by {moved:.1%})",
+                "draw only while self.training: nn.Dropout does, F.dropout needs training=self.training",
+            )
+    return "Torch's generator only; none in eval mode"
+
+
+def save_and_load(subject: Candidate) -> str:
+    """weights.safetensors holds all that the posterior depends on."""
+    context = subject.context(3, 8)
+    mend = "keep what the output depends on in parameters or buffers (self.register_buffer), made by the constructor"
+    trained = [] if isinstance(subject.trained, TrialFailure) else [subject.trained]
+    for encoder in (subject.construct(), *trained):
+        state = {name: value.contiguous().clone() for name, value in encoder.state_dict().items()}
+        try:
+            loaded = subject.construct(seed=1, state=safetensors.torch.load(safetensors.torch.save(state)))
+        except TrialFailure as failure:
+            raise Breach(f"a new instance cannot load what was saved: {failure.reason}", mend) from failure
+        before, after = (subject.posterior(each.eval(), context) for each in (encoder, loaded))
+        if (moved := difference(before, after)) > TOLERANCE:
+            raise Breach(f"saved and loaded into a new instance, it gives another posterior (by {moved:.1%})", mend)
+    return "a new instance gives the same posterior"
+
+
+def checkpointable(subject: Candidate) -> str | Note:
+    """What changes in a call must be where a checkpoint looks: parameters, buffers, plain attributes and tensors."""
+    encoder = subject.construct()
+    encoder.reset(num_tasks=3)
+    before = _unsaved(encoder)
+    for mode in (True, False):
+        subject.posterior(encoder.train(mode), subject.context(3, 8))
+    encoder.reset(num_tasks=3)
+    changed = sorted(name for name, value in _unsaved(encoder).items() if before.get(name) != value)
+    if changed:
+        return Note(
+            "warning",
+            f"a call changed {listed(changed)}, which no checkpoint holds: a resumed trial would differ",
+            "clear it in reset, or make it a buffer",
+        )
+    return "a call leaves nothing that a checkpoint would miss"
+
+
+def other_device(subject: Candidate) -> str | Note:
+    if not torch.cuda.is_available():
+        return Note("info", "no CUDA device here to compare with")
+    context = subject.context(3, 8)
+    encoders = [subject.construct(state=state).eval() for state in subject.states]
+    here = [subject.posterior(encoder, context) for encoder in encoders]
+    ptu.set_gpu_mode(True)
+    try:
+        for encoder, expected in zip(encoders, here, strict=True):
+            there = subject.posterior(subject.construct(state=encoder.state_dict()).eval(), context.to(ptu.device))
+            moved = difference(expected, Posterior(*(None if part is None else part.cpu() for part in there)))
+            if moved > DEVICE_TOLERANCE:
+                raise Breach(f"on CUDA the posterior differs by {moved:.1%}", "make tensors on the input's device")
+    finally:
+        ptu.set_gpu_mode(False)
+    return "the same posterior on CUDA"
+
+
+def _global_generators() -> bytes:
+    return pickle.dumps((random.getstate(), np.random.get_state()))
+
+
+def _unsaved(encoder: nn.Module) -> dict[str, Any]:
+    """Contents of all attributes that neither a state_dict nor a checkpoint holds, by module and name."""
+    internal = vars(nn.Module()).keys() | {"_init_params"}
+    return {
+        f"{module_name}.{name}".lstrip("."): _content(value)
+        for module_name, module in encoder.named_modules()
+        for name, value in vars(module).items()
+        if name not in internal and (name.startswith("_") or not isinstance(value, (*PLAIN, torch.Tensor)))
+    }
+
+
+def _content(value: Any) -> Any:
+    """Something that compares equal as long as the value's content does not change."""
+    if isinstance(value, (nn.Module, nn.Parameter)):
+        return None  # seen elsewhere: by named_modules, in the state_dict
+    if isinstance(value, torch.Tensor):
+        return pickle.dumps(value.detach().cpu().numpy())
+    if isinstance(value, torch.Generator):
+        return pickle.dumps(value.get_state().numpy())
+    if isinstance(value, (list, tuple)):
+        return [_content(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _content(part) for key, part in value.items()}
+    try:
+        return pickle.dumps(value)
+    except Exception:  # a lambda, a weak reference…: at least notice when it is replaced
+        return id(value)
