@@ -1,0 +1,63 @@
+# make demo        train the small grid and build reports/demo/index.html, from nothing but Python, git and make
+# make test        run every test
+# make benchmark   bring results/benchmark and its report up to date (days on two cores, if everything is stale)
+# make canary      say whether an edit of the engine changed its behaviour; make canary-record stores the present one
+# make keep-results  where it did not: record the benchmark's results against the edited engine, without retraining
+# make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade)
+#
+# On a machine without a GPU, TORCH=cpu spares the gigabytes of CUDA at set-up:  make demo TORCH=cpu
+
+PYTHON := python$(shell cat .python-version)
+UV := uv==0.13.8
+LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-version) --python-platform linux \
+	--annotation-style line --custom-compile-command "make lock"
+
+# What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: demo test benchmark lock canary canary-record keep-results
+
+demo: .venv/installed
+	@.venv/bin/snakemake --cores all demo
+	@echo "The report: reports/demo/index.html"
+
+test: .venv/installed-dev
+	@.venv/bin/python -m pytest
+
+benchmark: .venv/installed
+	@.venv/bin/snakemake --cores all
+	@echo "The report: reports/benchmark/index.html"
+
+canary: .venv/installed
+	@.venv/bin/python -m oyster canary
+
+canary-record: .venv/installed
+	@.venv/bin/python -m oyster canary --record
+
+keep-results: .venv/installed
+	@.venv/bin/python -m oyster keep-results
+
+# pip takes torch's CPU build where it can find one; elsewhere uv knows where PyTorch keeps it.
+.venv/installed: requirements.txt .python-version
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; oyster needs it on the PATH."; exit 1; }
+	@test -z "$(TORCH)" -o "$(TORCH)" = cpu || { echo "TORCH=$(TORCH): only TORCH=cpu is known."; exit 1; }
+	$(PYTHON) -m venv .venv
+ifeq ($(TORCH),cpu)
+	torch=$$(grep -o '^torch==[^ ]*' requirements.txt); \
+	.venv/bin/pip install --quiet --no-deps "$$torch+cpu" 2>/dev/null || { .venv/bin/pip install --quiet $(UV) && \
+	.venv/bin/uv pip install --python .venv --no-deps --torch-backend cpu "$$torch"; }
+endif
+	.venv/bin/pip install --requirement requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	.venv/bin/pip install --requirement requirements.txt --requirement requirements-dev.txt
+	@touch $@
+
+# The packages of CUDA are left out: torch's own wheel pins them, where it is one that needs them.
+lock:
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet $(UV)
+	$(LOCK) pyproject.toml --output-file requirements.txt >/dev/null
+	sed -i.all -E '/^(nvidia-|cuda-|triton=)/d' requirements.txt && rm requirements.txt.all
+	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt >/dev/null

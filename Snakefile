@@ -1,0 +1,60 @@
+"""When and where each stage runs. What a stage is (command, dependencies, outputs) stands in dvc.yaml."""
+import yaml
+from pathlib import Path
+from oyster.settings import load_params
+configfile: "params.yaml"
+load_params("params.yaml")  # says what cannot be used in it, before anything runs
+
+# dvc.yaml's ${item.env} is {env} here. The demo is the benchmark's stages with another name in commands and paths.
+STAGES = yaml.safe_load(Path("dvc.yaml").read_text().replace("${item.", "{"))["stages"]
+TRAIN, REPORT = STAGES["train"], STAGES["report"]
+ENVIRONMENT, STAMP = ".pipeline/environment.done", ".pipeline/{env}/{encoder}/{seed}.done"
+DVC = "dvc --wait-for-lock repro --pull --allow-missing --single-item "
+OUTPUTS = [path.replace("benchmark", "demo") for kind in ("metrics", "plots", "outs") for out in TRAIN[kind] for path in out]
+
+def sources(stage):  # the files that a stage depends on: folders unfolded, without what other stages write
+    paths = [Path(dep) for dep in stage["deps"] if dep not in ("docker/environment.json", "results/benchmark")]
+    files = [file for path in paths for file in (path.rglob("*.*") if path.is_dir() else [path])]
+    return sorted(str(file) for file in files if file.suffix != ".pyc")
+def trials(grid, files):  # of every trial in a grid
+    axes = config["grid"][grid]
+    return expand(files, env=axes["environments"], encoder=axes["encoders"], seed=axes["seeds"])
+def settings(budget):  # what a trial reads of params.yaml
+    keys = f"budgets/{budget}/all", f"budgets/{budget}/{{env}}", "environments/{env}", "encoders/{encoder}"
+    return [lookup(key, within=config) for key in keys]
+
+rule all:  # the benchmark: DVC decides what is stale and versions what comes out
+    input: ".pipeline/report.done", trials("benchmark", STAMP)
+rule environment:
+    input: sources(STAGES["environment"])
+    output: touch(ENVIRONMENT)
+    params: config.get("runtime")
+    shell: "python docker/environment.py --warn && " + DVC + "environment"
+rule trial:
+    input: ENVIRONMENT, sources(TRAIN)
+    output: touch(STAMP)
+    params: *settings("benchmark")
+    log: "logs/benchmark/{env}/{encoder}/{seed}.log"
+    message: "benchmark: {wildcards.encoder} on {wildcards.env}, seed {wildcards.seed}"
+    retries: 1
+    shell: DVC + "train@{wildcards.env}-{wildcards.encoder}-{wildcards.seed} > {log} 2>&1"
+rule report:
+    input: trials("benchmark", STAMP), sources(REPORT)
+    output: touch(".pipeline/report.done")
+    params: config["grid"]["benchmark"]
+    message: "benchmark: report"
+    shell: DVC + "report"
+rule demo_trial:  # the demo: Snakemake alone, and nothing of it enters git or dvc.lock
+    input: ENVIRONMENT, sources(TRAIN)
+    output: OUTPUTS
+    params: *settings("demo")
+    log: "logs/demo/{env}/{encoder}/{seed}.log"
+    message: "demo: {wildcards.encoder} on {wildcards.env}, seed {wildcards.seed}"
+    retries: 1
+    shell: TRAIN["cmd"].replace("benchmark", "demo").replace("{", "{wildcards.") + " > {log} 2>&1"
+rule demo:
+    input: trials("demo", OUTPUTS), sources(REPORT)
+    output: "reports/demo/index.html"
+    params: config["grid"]["demo"]
+    message: "demo: report"
+    shell: REPORT["cmd"].replace("benchmark", "demo")

@@ -1,0 +1,77 @@
+"""Writes docker/environment.json: the environment that every trial depends on (the stage `environment`).
+
+On a host the record repeats what the lock says, not what happens to be installed: results made where torch is a CUDA
+build, a CPU build or a nearby version carry over, and a machine that differs from the lock gets a warning, not a
+retraining. (What a trial really ran with stands in its provenance.json.)
+
+    python docker/environment.py           write the record, if it would change
+    python docker/environment.py --warn    only say how this machine differs from the lock
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements.txt"
+RECORD = ROOT / "docker" / "environment.json"
+DECISIVE = ("torch", "mujoco", "numpy")  # the packages whose arithmetic a result hangs on
+
+
+def locked_python() -> str:
+    """The locked Python, without its patch version: "3.11"."""
+    return (ROOT / ".python-version").read_text().strip()
+
+
+def locked_version(package: str) -> str:
+    """The version of `package` in the lock."""
+    match = re.search(rf"^{package}==([^\s;]+)", LOCK.read_text(), flags=re.MULTILINE)
+    if match is None:
+        sys.exit(f"{LOCK.name} locks no version of {package} (a line `{package}==…`). `make lock` writes the file anew.")
+    return match[1]
+
+
+def differences() -> list[str]:
+    """How the running interpreter and its packages differ from the lock, a sentence each."""
+    found = [("Python", ".".join(platform.python_version_tuple()[:2]), locked_python())]
+    for package in DECISIVE:
+        try:
+            version = metadata.version(package).split("+")[0]  # 2.13.0+cpu and 2.13.0 are one public version
+        except metadata.PackageNotFoundError:
+            version = "none"
+        found.append((package, version, locked_version(package)))
+    return [f"{name} is {here} here, {locked} in the lock" for name, here, locked in found if here != locked]
+
+
+def record(runtime: str) -> dict:
+    """The content of docker/environment.json."""
+    if runtime != "host":
+        sys.exit(f"params.yaml asks for `runtime: {runtime}`, but only `runtime: host` is supported so far.")
+    return {
+        "runtime": runtime,
+        "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
+        "python": locked_python(),
+        "torch": locked_version("torch"),
+    }
+
+
+def main() -> None:
+    for difference in differences():
+        print(f"Warning: {difference}; results may differ in their last digits.", file=sys.stderr)
+    if "--warn" in sys.argv[1:]:
+        return
+    runtime = yaml.safe_load((ROOT / "params.yaml").read_text()).get("runtime", "host")
+    partial = RECORD.with_suffix(".partial")
+    partial.write_text(json.dumps(record(runtime), indent=2) + "\n")
+    os.replace(partial, RECORD)
+
+
+if __name__ == "__main__":
+    main()

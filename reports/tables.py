@@ -1,0 +1,156 @@
+"""The tables of a report, as frames: what we measured, what others published, where each comes from."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from reports.results import TRIAL, Results
+from reports.statistics import summarise
+
+PUBLISHED = Path(__file__).parent / "published"
+PUBLISHED_BUDGET = "benchmark"  # the one budget that the published figures were made with
+PUBLISHED_ITERATIONS = 20
+OURS, LEADERBOARD, EARLIER = "this run", "published: leaderboard", "published: earlier run"
+METRIC = "meta_test_return"
+COUNTS = [
+    "n", "seeds_planned", "last5_n", "failed_iteration", "iterations", "environment_steps", "gradient_steps",
+    "cores", "threads", "parameters",
+]  # fmt: skip
+# What trials of one table should share before they are compared: column, and its name for readers.
+SAME = {
+    "commit": "commits", "precision": "precisions", "device": "devices", "hardware": "hardware",
+    "lock_sha256": "locked environments", "runtime": "runtimes",
+}  # fmt: skip
+
+
+def cells(results: Results) -> pd.DataFrame:
+    """One row an encoder and environment, in the grid's order: n, mean, spread, 95 % interval, seeds, gaps.
+
+    `seeds` holds (seed, return) pairs. Only finished trials are counted; `gaps` says why each other is not.
+    """
+    rows = []
+    for encoder in results.grid.encoders:
+        for environment in results.grid.environments:
+            trials = results.trials.query("encoder == @encoder and environment == @environment")
+            finished = trials[trials.status == "finished"]
+            last5 = finished.meta_test_return_last5.dropna()
+            rows.append(
+                _row(OURS, environment, encoder, finished.seed, finished.meta_test_return)
+                | {"seeds_planned": len(trials)}
+                | {"last5_n": len(last5), "last5_mean": summarise(last5).mean}
+                | {"last5_standard_deviation": summarise(last5).standard_deviation}
+                | {"gaps": "; ".join(f"{gap.seed}: {gap_text(gap)}" for gap in gaps(trials).itertuples())}
+            )
+    return pd.DataFrame(rows)
+
+
+def published_cells() -> pd.DataFrame:
+    """The published baselines in the shape of `cells`, under sources of their own.
+
+    The leaderboard gives a mean only, so n and spread are blank there; the earlier run is given by seed.
+    """
+    rows = []
+    leaderboard = _long(pd.read_csv(PUBLISHED / "leaderboard.csv").query("type == 'baseline'"), "model")
+    for row in leaderboard.itertuples():
+        rows.append(
+            {"source": LEADERBOARD, "environment": row.environment, "encoder": row.encoder, "mean": row.value}
+        )
+    earlier = _long(pd.read_csv(PUBLISHED / "baselines_by_seed.csv"), "encoder", "seed").sort_values("seed")
+    for (environment, encoder), group in earlier.groupby(["environment", "encoder"]):
+        rows.append(_row(EARLIER, environment, encoder, group.seed, group.value))
+    return pd.DataFrame(rows)
+
+
+def comparable(results: Results) -> bool:
+    """Whether the published figures were made with the budget of these trials."""
+    finished = results.progress[results.progress.status == "finished"]
+    iterations = finished.groupby(TRIAL).size()
+    return results.grid.name == PUBLISHED_BUDGET and bool((iterations == PUBLISHED_ITERATIONS).all())
+
+
+def budget(results: Results) -> pd.DataFrame:
+    """One row an environment: iterations, environment steps, gradient steps of its longest finished trial."""
+    finished = results.progress[results.progress.status == "finished"]
+    frame = finished.groupby("environment")[["environment_steps", "gradient_steps"]].max()
+    frame.insert(0, "iterations", finished.groupby(TRIAL).size().groupby("environment").max())
+    return frame.reindex(list(results.grid.environments)).reset_index()
+
+
+def gaps(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials that gave no return, with their status and reason."""
+    return trials[trials.status != "finished"]
+
+
+def gap_text(trial) -> str:
+    """Why a trial gave no return, in a few words: `failed at iteration 3: the loss is not finite`."""
+    where = "" if pd.isna(trial.failed_iteration) else f" at iteration {int(trial.failed_iteration)}"
+    return f"{trial.status}{where}: {trial.reason}"
+
+
+def hardware(trial) -> str:
+    """What a trial ran on, in words; blank where it is not recorded."""
+    cores = "" if pd.isna(trial.cores) else f"{int(trial.cores)} cores"
+    return ", ".join(str(part) for part in (trial.cpu, cores, trial.gpu) if part and not pd.isna(part))
+
+
+def mixtures(trials: pd.DataFrame) -> list[str]:
+    """Sentences about what finished trials do not share although they stand in one table."""
+    finished = trials[trials.status == "finished"]
+    finished = finished.assign(hardware=[hardware(trial) or None for trial in finished.itertuples()])
+    found = []
+    for column, name in SAME.items():
+        counts = finished[column].astype("string").fillna("not recorded").value_counts().sort_index()
+        if len(counts) > 1:
+            parts = ", ".join(f"{_short(value)} ({count})" for value, count in counts.items())
+            found.append(f"The finished trials mix {name}: {parts}.")
+    dirty = int((finished.dirty.astype("string") == "True").sum())
+    if dirty:
+        found.append(f"{dirty} of {len(finished)} finished trials ran from a tree with uncommitted changes.")
+    for encoder, group in finished.groupby("encoder", sort=False):
+        if group.encoder_sha256.nunique() > 1:
+            found.append(f"The file of encoder {encoder} was not the same in all of its finished trials.")
+    return found
+
+
+def table(results: Results) -> pd.DataFrame:
+    """The main table as one frame: our cells, then the published ones of its environments, by `source`."""
+    published = published_cells()
+    frame = pd.concat([cells(results), published[published.environment.isin(results.grid.environments)]])
+    pairs = [seeds if isinstance(seeds, tuple) else () for seeds in frame.seeds]
+    return frame.assign(seeds=["; ".join(f"{seed}: {value}" for seed, value in seeds) for seeds in pairs])
+
+
+def trials_table(results: Results) -> pd.DataFrame:
+    """One row a trial of the grid: what became of it, how far it came, where it comes from."""
+    reached = results.progress.groupby(TRIAL)[["environment_steps", "gradient_steps"]].max()
+    reached.insert(0, "iterations", results.progress.groupby(TRIAL).size())
+    return results.trials.merge(reached.reset_index(), on=TRIAL, how="left")
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Full precision, counts as whole numbers, blanks for what is not known, the same bytes everywhere."""
+    counts = [column for column in COUNTS if column in frame]
+    frame = frame.assign(**{column: frame[column].round().astype("Int64") for column in counts})
+    path.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="")
+
+
+def _row(source: str, environment: str, encoder: str, seeds: pd.Series, values: pd.Series) -> dict:
+    n, mean, standard_deviation, low, high = summarise(values)
+    return {
+        "source": source, "environment": environment, "encoder": encoder, "n": n, "mean": mean,
+        "standard_deviation": standard_deviation, "ci95_low": low, "ci95_high": high,
+        "seeds": tuple(zip(seeds, values, strict=True)),
+    }  # fmt: skip
+
+
+def _long(table: pd.DataFrame, encoder: str, *keep: str) -> pd.DataFrame:
+    """Published tables are wide: columns `meta_test_return_<environment>`, encoders `<name>_encoder`."""
+    columns = [column for column in table if column.startswith(f"{METRIC}_")]
+    long = table.melt(id_vars=[encoder, *keep], value_vars=columns, var_name="environment")
+    names = long.environment.str.removeprefix(f"{METRIC}_").str.replace("_", "-")
+    return long.assign(environment=names, encoder=long[encoder].str.removesuffix("_encoder"))
+
+
+def _short(value: str) -> str:
+    """A hash in as many characters as people compare."""
+    return value[:10] if len(value) in (40, 64) else value

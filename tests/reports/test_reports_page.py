@@ -1,0 +1,191 @@
+"""The page: whole, harmless, self-contained, and the same bytes every time."""
+
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from reports.__main__ import main
+from reports.grid import InputError
+
+HOSTILE = "<script>alert(1)</script>"
+LOADS = {"src", "href", "srcset", "data", "action", "poster", "background"}
+VOID = {"meta", "br", "link", "img", "input", "hr", "source", "wbr", "col"}
+
+
+class Page(HTMLParser):
+    """A page taken apart: text outside of style, tags, attributes; no tag may be out of place."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.attributes, self.text, self.open = [], [], "", []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.text += " " + " ".join(data.split())
+
+    def values(self, name):
+        return [value for key, value in self.attributes if key == name]
+
+
+def everything(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_eighteen_trials_fill_page_tables_and_figures(full):
+    tree, out = full
+    page = Page(out / "index.html")
+    assert "18 of 18 trials finished" in page.text
+    assert "None: every trial of the grid finished." in page.text
+    assert "tiny" in page.text and "Not comparable with published figures" in page.text
+    assert "not all made alike" not in page.text
+    assert page.tags.count("svg") == 9 and len(page.values("aria-label")) >= 9
+    assert page.tags.count("h1") == 1 and page.tags.count("caption") == page.tags.count("table")
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        f"{kind}_{environment}.svg"
+        for kind in ("returns", "learning", "adaptation")
+        for environment in tree.grid["environments"]
+    }
+    trials = pd.read_csv(out / "tables" / "trials.csv")
+    cells = pd.read_csv(out / "tables" / "meta_test_return.csv").query("source == 'this run'")
+    assert len(trials) == 18 and set(trials.status) == {"finished"} and set(trials.iterations) == {6}
+    assert "this run,cheetah-vel,mlp,2,-" in (out / "tables" / "meta_test_return.csv").read_text()
+    expected = trials.groupby(["environment", "encoder"]).meta_test_return.mean()
+    found = cells.set_index(["environment", "encoder"])["mean"]
+    assert (found - expected).abs().max() < 1e-12
+    for value in found:
+        assert f"{value:.2f}".replace("-", "\N{MINUS SIGN}") in page.text
+
+
+def test_the_page_says_where_each_trial_and_itself_come_from(full):
+    tree, out = full
+    page = Page(out / "index.html")
+    assert "3f2a9c1d5e" in page.text and "Platinum 8481C" in page.text and "float32" in page.text
+    for environment, encoder, seed in tree.read_grid().trials():
+        assert f"train --env {environment} --encoder {encoder} --seed {seed} --budget demo" in page.text
+    assert "python -m reports build --grid demo" in page.text
+
+
+def test_the_page_loads_nothing(full):
+    _, out = full
+    page = Page(out / "index.html")
+    loads = [value for key, value in page.attributes if key in LOADS]
+    assert loads and all(value.startswith("#") for value in loads)
+    text = (out / "index.html").read_text()
+    assert not {"script", "link", "img", "iframe", "object", "embed"} & set(page.tags)
+    assert "@import" not in text and "http://" not in text and "https://" not in text
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {value[1:] for value in loads} <= set(ids)
+
+
+def test_figures_inside_the_page_take_its_colours(full):
+    _, out = full
+    text = (out / "index.html").read_text()
+    body = text[text.index("<main>") :]
+    assert "currentColor" in body and "#1c2024" not in body and "#ffffff" not in body
+    assert ElementTree.parse(out / "figures" / "learning_point-robot.svg").getroot().tag.endswith("svg")
+
+
+def test_the_same_results_give_the_same_bytes_wherever_they_are_written(full):
+    tree, out = full
+    assert everything(tree.build("elsewhere")) == everything(out)
+
+
+def test_no_trial_at_all(new_tree):
+    out = new_tree().build()
+    page = Page(out / "index.html")
+    assert "0 of 18 trials finished" in page.text and "18 missing" in page.text
+    assert page.text.count("missing: not run yet") == 2 * 18  # in the cell, and in the list of gaps
+    assert "docker/run python -m oyster train --env point-robot --encoder mlp --seed 42" in page.text
+    assert "nan" not in page.text.lower().split()
+
+
+def test_one_trial_has_a_mean_and_no_spread(new_tree):
+    tree = new_tree()
+    tree.write_trial("point-robot", "mlp", 42, final=-12.345)
+    page = Page(tree.build() / "index.html")
+    assert "1 of 18 trials finished" in page.text and "one seed has no spread" in page.text
+    assert "\N{MINUS SIGN}12.35" in page.text or "\N{MINUS SIGN}12.34" in page.text
+    assert not {"nan", "none", "inf"} & set(page.text.lower().split())
+
+
+def test_failed_and_missing_trials_stand_in_their_cell_and_in_the_list(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1, 2, 3])
+    tree.write_trial("point-robot", "mlp", 1)
+    tree.write_trial(
+        "point-robot", "mlp", 2, iterations=0, failure={"reason": "wrong <b>shape</b>", "iteration": 0}
+    )
+    page = Page(tree.build() / "index.html")
+    assert page.text.count("failed at iteration 0: wrong <b>shape</b>") == 2
+    assert page.text.count("missing: not run yet") == 2
+    assert "n = 1 of 3" in page.text
+
+
+def test_hostile_names_are_text(new_tree):
+    reason = f"raised {HOSTILE}"
+    encoders = [HOSTILE, "_private", "$x^$", "编码器", 'id="a" onload="b', "x" * 200]
+    tree = new_tree(environments=["point-robot"], encoders=encoders, seeds=[1])
+    for encoder in encoders[:2] + encoders[3:5]:
+        tree.write_trial("point-robot", encoder, 1, provenance={"commit": HOSTILE, "command": HOSTILE})
+    tree.write_trial("point-robot", "$x^$", 1, failure={"reason": reason, "iteration": 1})
+    out = tree.build()
+    page = Page(out / "index.html")
+    assert "script" not in page.tags and "b" not in page.values("onload")
+    assert HOSTILE in page.text and reason in page.text
+    figure = (out / "figures" / "learning_point-robot.svg").read_text(encoding="utf-8")
+    labels = [
+        element.text for element in ElementTree.fromstring(figure).iter() if element.tag.endswith("}text")
+    ]
+    assert {HOSTILE, "_private", "$x^$", "编码器"} <= set(labels)
+
+
+def test_trials_of_unlike_origin_are_flagged_at_the_head(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1, 2])
+    tree.write_trial("point-robot", "mlp", 1)
+    tree.write_trial("point-robot", "mlp", 2, provenance={"device": "cuda", "dirty": True})
+    text = Page(tree.build() / "index.html").text
+    head = text[: text.index("Meta-test return")]
+    assert "not all made alike" in head and "cpu (1), cuda (1)" in head and "uncommitted changes" in head
+
+
+def test_a_rebuild_replaces_the_report_and_leaves_nothing_beside_it(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
+    (tree.build() / "figures" / "old.svg").write_text("of an environment that is no more")
+    out = tree.build()
+    assert not (out / "figures" / "old.svg").exists()
+    assert {path.name for path in tree.root.iterdir()} == {"params.yaml", "results", "report"}
+
+
+def test_a_folder_that_is_no_report_is_never_replaced(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
+    with pytest.raises(InputError, match="not replaced"):
+        tree.build(".")
+    assert tree.params.exists()
+
+
+def test_the_command_builds_and_says_what_it_built(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
+    out = tree.root / "deep" / "report"
+    given = ["build", "--grid", "demo", "--params", tree.params, "--results", tree.results, "--out", out]
+    result = CliRunner().invoke(main, list(map(str, given)))
+    assert result.exit_code == 0, result.output
+    assert "0 of 1 trials" in result.output
+    assert (out / "index.html").is_file()

@@ -1,0 +1,174 @@
+"""What a tree of results says, and what it lacks, with the reason."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from reports import tables
+from reports.__main__ import main
+from reports.grid import InputError
+from reports.results import load
+
+SMALL = {"environments": ["point-robot"], "encoders": ["mlp"], "seeds": [1, 2, 3]}
+
+
+def read(tree):
+    return load(tree.results, tree.read_grid())
+
+
+def outcome(tree):
+    trial = read(tree).trials.iloc[0]
+    return trial.status, trial.reason
+
+
+def test_each_kind_of_gap_is_told_with_its_reason(new_tree):
+    tree = new_tree(**SMALL)
+    tree.write_trial("point-robot", "mlp", 1, failure={"reason": "the loss is not finite", "iteration": 3})
+    (tree.results / "point-robot" / "mlp" / "2.partial").mkdir()
+    trials = read(tree).trials
+    assert trials.status.tolist() == ["failed", "missing", "missing"]
+    assert tables.gap_text(trials.iloc[0]) == "failed at iteration 3: the loss is not finite"
+    assert "begun" in trials.reason[1] and "not run yet" in trials.reason[2]
+
+
+def test_a_failed_trial_is_not_counted_and_its_iterations_are_kept(new_tree):
+    tree = new_tree(**SMALL)
+    tree.write_trial("point-robot", "mlp", 1, final=-10.0)
+    tree.write_trial("point-robot", "mlp", 2, final=-14.0)
+    tree.write_trial("point-robot", "mlp", 3, iterations=2, failure={"reason": "wrong shape", "iteration": 2})
+    results = read(tree)
+    cell = tables.cells(results).iloc[0]
+    assert (cell.n, cell.seeds_planned, cell["mean"]) == (2, 3, -12.0)
+    assert cell.standard_deviation == pytest.approx(8**0.5)
+    assert cell.gaps == "3: failed at iteration 2: wrong shape"
+    assert (results.progress.status == "failed").sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"meta_test_return": float("nan")}, "finite"),
+        ({"meta_test_return": "high"}, "finite"),
+        ({"seed": 7}, "seed 7"),
+        ({"failure": "broken"}, "failure"),
+    ],
+)
+def test_a_metrics_file_that_cannot_be_believed_is_not_counted(new_tree, change, complaint):
+    tree = new_tree(**SMALL)
+    path = tree.write_trial("point-robot", "mlp", 1) / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    status, reason = outcome(tree)
+    assert status == "unreadable" and complaint in reason
+
+
+def test_a_truncated_metrics_file_is_unreadable(new_tree):
+    tree = new_tree(**SMALL)
+    (tree.write_trial("point-robot", "mlp", 1) / "metrics.json").write_text('{"environment": ')
+    status, reason = outcome(tree)
+    assert status == "unreadable" and "JSON" in reason
+
+
+@pytest.mark.parametrize("name", ["progress.csv", "adaptation.csv", "provenance.json"])
+def test_a_trial_counts_without_a_file_beside_its_metrics_and_that_is_said(new_tree, name):
+    tree = new_tree(**SMALL)
+    (tree.write_trial("point-robot", "mlp", 1) / name).unlink()
+    results = read(tree)
+    assert results.trials.status[0] == "finished"
+    assert len(results.remarks) == 1 and name in results.remarks[0]
+    assert len(tables.trials_table(results)) == 3
+
+
+def test_results_outside_the_grid_are_said_and_not_counted(new_tree):
+    tree = new_tree(**SMALL)
+    tree.write_trial("point-robot", "abandoned", 1)
+    results = read(tree)
+    assert set(results.trials.status) == {"missing"}
+    assert len(results.remarks) == 1 and "abandoned" in results.remarks[0]
+
+
+def test_published_baselines_keep_their_own_label(new_tree):
+    published = tables.published_cells().set_index(["source", "environment", "encoder"])
+    assert len(published) == 18
+    assert published.loc[(tables.LEADERBOARD, "cheetah-vel", "mlp"), "mean"] == -141.860
+    assert pd.isna(published.loc[(tables.LEADERBOARD, "cheetah-vel", "mlp"), "n"])
+    assert published.loc[(tables.EARLIER, "cheetah-vel", "mlp"), "mean"] == pytest.approx(-145.97, abs=0.01)
+    tree = new_tree(**SMALL)
+    assert set(tables.table(read(tree)).source) == {tables.OURS, tables.LEADERBOARD, tables.EARLIER}
+
+
+def test_published_figures_compare_with_twenty_iterations_of_the_benchmark_only(new_tree):
+    seen = {}
+    for name, iterations in (("benchmark", 20), ("benchmark-short", 20), ("demo", 20)):
+        tree = new_tree(name, **SMALL)
+        tree.write_trial("point-robot", "mlp", 1, iterations=iterations)
+        seen[name] = tables.comparable(read(tree))
+    assert seen == {"benchmark": True, "benchmark-short": False, "demo": False}
+
+
+def test_fewer_iterations_than_published_do_not_compare(new_tree):
+    tree = new_tree("benchmark", **SMALL)
+    tree.write_trial("point-robot", "mlp", 1, iterations=20)
+    tree.write_trial("point-robot", "mlp", 2, iterations=3)
+    assert not tables.comparable(read(tree))
+
+
+def test_mixed_origins_are_told(new_tree):
+    tree = new_tree(**SMALL)
+    tree.write_trial("point-robot", "mlp", 1)
+    assert tables.mixtures(read(tree).trials) == []
+    gpu = {"cpu": "Other CPU", "cores": 8, "gpu": "Some GPU"}
+    tree.write_trial("point-robot", "mlp", 2, provenance={"commit": "e" * 40, "hardware": gpu, "dirty": True})
+    tree.write_trial(
+        "point-robot", "mlp", 3, provenance={"precision": "bfloat16", "encoder_sha256": "d" * 64}
+    )
+    told = " ".join(tables.mixtures(read(tree).trials))
+    for part in (
+        "commits",
+        "eeeeeeeeee (1)",
+        "hardware",
+        "Some GPU",
+        "precisions",
+        "bfloat16 (1)",
+        "uncommitted",
+    ):
+        assert part in told
+    assert "encoder mlp" in told and "devices" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("grid: [", "not valid YAML"),
+        ("budgets: {}", "no `grid`"),
+        ("grid: {other: {}}", "it has other"),
+        ("grid: {demo: {environments: [a], encoders: [], seeds: [1]}}", "encoders"),
+        ("grid: {demo: {environments: [a], encoders: [b], seeds: [one]}}", "seeds"),
+        ("grid: {demo: {environments: [a, a], encoders: [b], seeds: [1]}}", "distinct"),
+    ],
+)
+def test_bad_parameters_exit_2_in_one_paragraph_and_write_nothing(tmp_path, content, complaint):
+    params, out = tmp_path / "params.yaml", tmp_path / "out"
+    params.write_text(content)
+    given = [
+        "build",
+        "--grid",
+        "demo",
+        "--params",
+        str(params),
+        "--results",
+        str(tmp_path),
+        "--out",
+        str(out),
+    ]
+    result = CliRunner().invoke(main, given)
+    assert result.exit_code == 2
+    assert complaint in result.output and len(result.output.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_a_results_folder_that_is_not_there_is_an_error(new_tree):
+    tree = new_tree(**SMALL)
+    with pytest.raises(InputError, match="no results folder"):
+        load(tree.root / "resluts", tree.read_grid())
