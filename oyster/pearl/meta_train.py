@@ -184,7 +184,7 @@ class MetaTraining:
             mean_variance = result.z.new_zeros(()) if variance is None else variance.mean()
             self.loss_sums += torch.stack([*result.losses, mean_variance]).double() / num_chunks
             self.gradient_steps += 1
-            if len(self.first_losses) < FIRST_STEPS:
+            if self.iteration == 0 and len(self.first_losses) < FIRST_STEPS:
                 self.first_losses.append([float(loss) for loss in result.losses])
         self.steps_taken += 1
         if self.steps_taken % FINITE_CHECK_EVERY == 0:

@@ -1,0 +1,46 @@
+"""The canary is silent on this commit, and sings when the engine behaves otherwise."""
+
+import json
+
+import pytest
+
+from oyster import canary
+from oyster.pearl import networks, posterior
+from oyster.runtime import provenance
+
+
+def test_the_engine_behaves_as_recorded():
+    outcomes = canary.listen()
+    assert [outcome.trial for outcome in outcomes] == [" ".join(trial) for trial in canary.TRIALS]
+    assert not [str(outcome) for outcome in outcomes if outcome.word == "different"]
+
+
+@pytest.mark.parametrize(
+    "module, name, value",
+    [(networks, "HALF_LOG_TWO_PI", 0.5), (posterior, "MIN_VARIANCE", 1.0)],
+)
+@pytest.mark.parametrize("known_hardware", [True, False])
+def test_another_behaviour_is_heard(module, name, value, known_hardware, monkeypatch, tmp_path):
+    for path in canary.FOLDER.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(canary, "FOLDER", tmp_path)
+    monkeypatch.setattr(canary, "TRIALS", canary.TRIALS[1:2])
+    if known_hardware:
+        canary.record()
+    else:
+        monkeypatch.setattr(provenance, "kind", lambda record: {"cpu": "unheard of"})
+    assert {outcome.word for outcome in canary.listen()} == {"identical" if known_hardware else "consistent"}
+    monkeypatch.setattr(module, name, value)
+    assert {outcome.word for outcome in canary.listen()} == {"different"}
+
+
+def test_recording_keeps_the_hashes_of_other_hardware(monkeypatch, tmp_path):
+    for path in canary.FOLDER.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(canary, "FOLDER", tmp_path)
+    monkeypatch.setattr(canary, "TRIALS", canary.TRIALS[2:])
+    before = len(json.loads((tmp_path / "point-robot.json").read_text())["hashes"])
+    monkeypatch.setattr(provenance, "kind", lambda record: {"cpu": "another"})
+    canary.record()
+    canary.record()
+    assert len(json.loads((tmp_path / "point-robot.json").read_text())["hashes"]) == before + 1
