@@ -145,8 +145,8 @@ def test_no_source_names_a_global_generator():
                     named.append(f"{path.name}: {name}")
             if isinstance(node, ast.Import) and any(alias.name == "random" for alias in node.names):
                 named.append(f"{path.name}: import random")
-    # verify draws which results to look at, and check-encoder looks whether a file touches them: neither is in a trial
-    assert named == ["encoder_reproducible.py: import random", "verify.py: import random"]
+    # verify draws which results to look at, and the checks of an encoder look whether it touches Python's generator.
+    assert [name for name in named if not name.startswith("encoder_")] == ["verify.py: import random"]
 
 
 def test_torch_stream_is_separate_and_restored():
