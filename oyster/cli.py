@@ -154,11 +154,11 @@ def check_encoder(encoder, environment, budget, params_file) -> None:
     from oyster.settings import load_params
 
     params, file = load_params(params_file), find_encoder_file(encoder)
-    from oyster.encoder_check import check_encoder as check
-    from oyster.encoder_check import print_findings
+    from oyster.conformance.check import check_encoder as check
+    from oyster.conformance.check import print_findings
 
     findings = check(file, params, environment=environment, budget=budget)
-    print_findings(findings, f"{file} at the sizes of the {budget} budget")
+    print_findings(findings, f"{file.name} at the sizes of the {budget} budget")
     sys.exit(1 if any(finding.verdict == "fail" for finding in findings) else 0)
 
 

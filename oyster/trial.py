@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from oyster.encoder_contract import require_contract
+from oyster.conformance.contract import require_contract
 from oyster.encoder_file import file_sha256, load_encoder_class
 from oyster.envs import load_family
 from oyster.envs.family import split_tasks
@@ -69,10 +69,13 @@ class Trial:
         root, environment = provenance.ROOT / "oyster", self.settings.environment
         top = ("__init__.py", "trial.py", "settings.py", "encoder_file.py")
         envs = ("envs/__init__.py", "envs/family.py", f"envs/{environment}.py")
+        contract = ("conformance/__init__.py", "conformance/contract.py", "conformance/subject.py")
         return {
             "settings": provenance.sha256_of_json(self.settings.model_dump(mode="json")),
             "encoder file": file_sha256(self.encoder_file),
-            "engine": provenance.sources_sha256(root / name for name in ("pearl", "runtime", "rlkit", *envs, *top)),
+            "engine": provenance.sources_sha256(
+                root / name for name in ("pearl", "runtime", "rlkit", *contract, *envs, *top)
+            ),
             "torch": torch.__version__,
             "device": self.device.type,
         }

@@ -1,19 +1,17 @@
 """Whether a trial with this encoder can be repeated, resumed, saved and moved: random numbers, state, devices.
 
-Checks as in encoder_behaviour.
+Checks as in behaviour.py.
 """
 
 import pickle
-import random
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
 
-from oyster.encoder_practice import Candidate
-from oyster.encoder_subject import TOLERANCE, Breach, Note, difference, listed
+from oyster.conformance.practice import Candidate
+from oyster.conformance.subject import TOLERANCE, Breach, Note, difference, global_generators, listed
 from oyster.pearl.posterior import Posterior
 from oyster.pearl.training_state import PLAIN
 from oyster.runtime.errors import TrialFailure
@@ -24,14 +22,14 @@ DEVICE_TOLERANCE = 1e-3
 
 def random_numbers(subject: Candidate) -> str:
     """Only Torch's global generator, never re-seeded, and none at all in eval mode."""
-    context, before = subject.context(3, 8), _global_generators()
-    encoder, other = subject.construct(seed=1), subject.construct(seed=1)
+    context, before = subject.context(3, 8), global_generators()
     mend = "use Torch's global generator (torch.randn, nn.init…): a trial seeds it and keeps it in its checkpoints"
     for mode in (True, False):
-        subject.posterior(encoder.train(mode), context)
-    if _global_generators() != before:
+        subject.posterior(subject.construct().train(mode), context)
+    if global_generators() != before:
         raise Breach("it draws from (or seeds) NumPy's or Python's global generator", mend)
-    if any(not torch.equal(value, other.state_dict()[name]) for name, value in encoder.state_dict().items()):
+    one, other = (subject.construct().state_dict() for _ in range(2))
+    if any(not torch.equal(value, other[name]) for name, value in one.items()):
         raise Breach("constructed twice with the same Torch seed, it starts with different weights", mend)
     states = []
     for seed in (1, 2):
@@ -104,10 +102,6 @@ def other_device(subject: Candidate) -> str | Note:
     finally:
         ptu.set_gpu_mode(False)
     return "the same posterior on CUDA"
-
-
-def _global_generators() -> bytes:
-    return pickle.dumps((random.getstate(), np.random.get_state()))
 
 
 def _unsaved(encoder: nn.Module) -> dict[str, Any]:

@@ -8,13 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from oyster import encoder_behaviour as behaviour
-from oyster import encoder_contract as contract
-from oyster import encoder_practice as practice
-from oyster import encoder_reproducible as reproducible
+from oyster.conformance import behaviour, contract, practice, reproducible
+from oyster.conformance.practice import Candidate
+from oyster.conformance.subject import Breach, Note, Subject
 from oyster.encoder_file import ENCODERS, load_encoder_class
-from oyster.encoder_practice import Candidate
-from oyster.encoder_subject import Breach, Note, Subject
 from oyster.envs import load_family
 from oyster.pearl.posterior import encoder_at_fault
 from oyster.pearl.results import num_parameters
@@ -36,16 +33,16 @@ CHECKS: dict[str, Callable[[Candidate], str | Note]] = {
     "reset": contract.reset,
     "forward, 3-D": contract.forward,
     "forward, 2-D": contract.forward_one_task,
-    "return_preactivations": behaviour.return_preactivations,
     "random numbers": reproducible.random_numbers,
     "repeatable": contract.repeatable,
+    "return_preactivations": behaviour.return_preactivations,
+    "graphs released": practice.graphs_released,
     "finite in training": behaviour.finite_in_training,
     "shapes": behaviour.shapes,
     "gradients": behaviour.gradients_everywhere,
     "tasks kept apart": behaviour.tasks_kept_apart,
     "calls kept apart": behaviour.calls_apart,
     "instances kept apart": behaviour.instances_apart,
-    "graphs released": practice.graphs_released,
     "order of the context": behaviour.order,
     "finite": behaviour.finite,
     "save and load": reproducible.save_and_load,
@@ -76,7 +73,7 @@ def check_encoder(
     """All findings on the encoder in `file`, at one environment's sizes (without one: the default's, and the must-have
     subset at every other's). InputError for an unreadable file or an unknown environment or budget.
     """
-    environments = [environment] if environment else list(params.environments)
+    environments = [environment] if environment else _environments(params, budget)
     main = DEFAULT_ENVIRONMENT if DEFAULT_ENVIRONMENT in environments else environments[0]
     settings = {name: _settings(params, name, file.stem, budget) for name in environments}
     encoder_class = load_encoder_class(file)
@@ -143,7 +140,7 @@ def _parameters(subject: Subject) -> Finding:
 
 def _costs(encoder_class: type, encoder: str, params: Params, budget: str) -> list[Finding]:
     grid = params.grid.get(budget)
-    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else (tuple(params.environments), 1)
+    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else (_environments(params, budget), 1)
     mlp_class, costs = load_encoder_class(MLP), []
     for environment in environments:
         own, mlp = (
@@ -163,12 +160,13 @@ def _costs(encoder_class: type, encoder: str, params: Params, budget: str) -> li
     projected = f"{hours:.1f} h of gradient steps for {len(costs)} environments x {num_seeds} seeds here"
     return [
         Finding("gradient step", "info", steps),
-        Finding(
-            f"{budget}, projected",
-            "info",
-            f"{hours:.1f} h of gradient steps for {trials} here (mlp: {hours_mlp:.1f} h)",
-        ),
+        Finding(f"{budget}, projected", "info", f"{projected} (mlp: {hours_mlp:.1f} h)"),
     ]
+
+
+def _environments(params: Params, budget: str) -> list[str]:
+    """Those with a part in the budget; of an unknown budget all, for whom resolving the settings will say so."""
+    return [name for name in params.environments if name in params.budgets.get(budget, params.environments)]
 
 
 def _settings(params: Params, environment: str, encoder: str, budget: str) -> Settings:

@@ -8,7 +8,17 @@ import inspect
 import torch
 from torch import nn
 
-from oyster.encoder_subject import TOLERANCE, Breach, Subject, difference, gradients, mode_name
+from oyster.conformance.subject import (
+    TOLERANCE,
+    Breach,
+    Note,
+    Subject,
+    difference,
+    global_generators,
+    gradients,
+    listed,
+    mode_name,
+)
 from oyster.envs.family import TaskFamily
 from oyster.pearl.posterior import Posterior, encoder_at_fault
 from oyster.runtime import seeds
@@ -52,12 +62,15 @@ def constructor(subject: Subject) -> str:
     return f"{type(encoder).__name__}({', '.join(given)})"
 
 
-def save_init_params(subject: Subject) -> str:
-    if "_init_params" not in vars(subject.construct()):
-        raise Breach(
-            "the constructor does not call save_init_params",
-            "make self.save_init_params(locals()) the first statement of __init__",
-        )
+def save_init_params(subject: Subject) -> str | Note:
+    recorded = vars(subject.construct()).get("_init_params")
+    mend = "make self.save_init_params(locals()) the first statement of __init__"
+    if recorded is None:
+        raise Breach("the constructor does not call save_init_params", mend)
+    bases = [base for base in subject.encoder_class.__mro__ if "__init__" in vars(base)]
+    arguments = {name for base in bases for name in inspect.signature(base.__init__).parameters} | {"args", "kwargs"}
+    if late := sorted(recorded.keys() - arguments):
+        return Note("warning", f"called late: it recorded the local {listed(late)} as well", mend)
     return "called"
 
 
@@ -136,13 +149,15 @@ def gradient(subject: Subject) -> str:
 
 
 def repeatable(subject: Subject) -> str:
+    before = global_generators()
     for mode in (True, False):
         one, other = (subject.posterior(subject.construct().train(mode), subject.context(3, 8)) for _ in range(2))
-        if difference(one, other) > TOLERANCE:
+        if difference(one, other) > TOLERANCE or global_generators() != before:
             raise Breach(
-                f"two equal instances give different posteriors for the same context ({mode_name(mode)} mode)",
-                "draw random numbers from Torch's global generator only (torch.randn, dropout), not from NumPy's or "
-                "Python's, or nobody can repeat the trial; keep no state in the module or the class",
+                f"two equal instances give different posteriors for the same context ({mode_name(mode)} mode), or draw "
+                "from NumPy's or Python's global generator",
+                "draw random numbers from Torch's global generator only (torch.randn, dropout): no trial could be "
+                "repeated otherwise; keep no state in the module or the class",
             )
     return "equal instances, context and generator: equal posterior"
 

@@ -1,5 +1,7 @@
 """An encoder under examination: construct it as a trial does, infer posteriors, compare them."""
 
+import pickle
+import random
 from typing import NamedTuple
 
 import numpy as np
@@ -100,6 +102,11 @@ def difference(one: Posterior, other: Posterior) -> float:
     mean_scale = torch.maximum(mean_scale, 0.01 * variance_scale.sqrt())
     moved = (one.mean - other.mean).abs().max() / mean_scale
     return float(torch.maximum(moved, (one.variance - other.variance).abs().max() / variance_scale))
+
+
+def global_generators() -> bytes:
+    """The states of Python's and NumPy's global generators, which an encoder has to leave alone."""
+    return pickle.dumps((random.getstate(), np.random.get_state()))
 
 
 def mode_name(training: bool) -> str:

@@ -1,0 +1,24 @@
+"""Later transitions weigh more, without IS_RECURRENT."""
+
+import torch
+from torch import nn
+
+from rlkit.torch.core import PyTorchModule
+
+
+class Encoder(PyTorchModule):
+    def __init__(self, hidden_sizes, input_size, output_size, **kwargs):
+        self.save_init_params(locals())
+        super().__init__()
+        self.output_size = output_size
+        self.hidden_layer = nn.Linear(input_size, hidden_sizes[0])
+        self.last_fc = nn.Linear(hidden_sizes[0], output_size)
+
+    def forward(self, input, return_preactivations=False):
+        h = torch.relu(self.hidden_layer(input))
+        weights = torch.linspace(0.5, 1.5, input.shape[-2], device=input.device)
+        output = self.last_fc(h * weights.unsqueeze(-1))
+        return (output, output) if return_preactivations else output
+
+    def reset(self, num_tasks=1):
+        pass

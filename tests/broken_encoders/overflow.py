@@ -1,0 +1,26 @@
+"""A softmax by hand, without subtracting the maximum: large inputs overflow."""
+
+import torch
+from torch import nn
+
+from rlkit.torch.core import PyTorchModule
+
+
+class Encoder(PyTorchModule):
+    def __init__(self, hidden_sizes, input_size, output_size, **kwargs):
+        self.save_init_params(locals())
+        super().__init__()
+        self.output_size = output_size
+        self.hidden_layer = nn.Linear(input_size, hidden_sizes[0])
+        self.last_fc = nn.Linear(hidden_sizes[0], output_size)
+        self.score = nn.Linear(input_size, 1)
+
+    def forward(self, input, return_preactivations=False):
+        weights = torch.exp(self.score(input))
+        h = torch.relu(self.hidden_layer(input))
+        pooled = (weights * h).sum(dim=-2, keepdim=True) / weights.sum(dim=-2, keepdim=True)
+        output = self.last_fc(h + pooled)
+        return (output, output) if return_preactivations else output
+
+    def reset(self, num_tasks=1):
+        pass

@@ -1,0 +1,25 @@
+"""A residual branch that starts switched off, by a gate of zero: it gets no gradient at first."""
+
+import torch
+from torch import nn
+
+from rlkit.torch.core import PyTorchModule
+
+
+class Encoder(PyTorchModule):
+    def __init__(self, hidden_sizes, input_size, output_size, **kwargs):
+        self.save_init_params(locals())
+        super().__init__()
+        self.output_size = output_size
+        self.hidden_layer = nn.Linear(input_size, hidden_sizes[0])
+        self.last_fc = nn.Linear(hidden_sizes[0], output_size)
+        self.branch = nn.Linear(hidden_sizes[0], hidden_sizes[0])
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, input, return_preactivations=False):
+        h = torch.relu(self.hidden_layer(input))
+        output = self.last_fc(h + self.gate * torch.relu(self.branch(h)))
+        return (output, output) if return_preactivations else output
+
+    def reset(self, num_tasks=1):
+        pass
