@@ -30,7 +30,7 @@ TINY = {
 
 
 class Project:
-    """A git repository with the project in it. `trained()` says which trials have been trained since it last said so."""
+    """A git repository with the project in it. `trained()` names the trials trained since it was last asked."""
 
     def __init__(self, folder: Path):
         self.folder = folder

@@ -67,9 +67,7 @@ class Tree:
         place.mkdir(parents=True)
         random = np.random.default_rng([seed, *encoder.encode(), *environment.encode()])
         start, end = SCALE[environment]
-        progress = start + (end - start) * (
-            1 - np.exp(-3 * np.arange(1, iterations + 1) / max(iterations, 1))
-        )
+        progress = start + (end - start) * (1 - np.exp(-3 * np.arange(1, iterations + 1) / max(iterations, 1)))
         progress += random.normal(0, abs(end - start) * 0.06, iterations)
         if final is not None:
             progress[-1] = final
@@ -81,9 +79,7 @@ class Tree:
         header += "qf_loss,vf_loss,policy_loss,kl_divergence,posterior_variance"
         (place / "progress.csv").write_text("\n".join([header, *rows]) + "\n")
         count = 0 if failure else TRAJECTORIES[environment]
-        by_trajectory = np.linspace(0, 1, count) * abs(end) / 3 + (
-            0 if failure else progress[-1] - abs(end) / 3
-        )
+        by_trajectory = np.linspace(0, 1, count) * abs(end) / 3 + (0 if failure else progress[-1] - abs(end) / 3)
         rows = [
             f"{task},0.5,0,{trajectory},{value + (task - 0.5) * 2}"
             for task in range(2)

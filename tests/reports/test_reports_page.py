@@ -130,9 +130,7 @@ def test_one_trial_has_a_mean_and_no_spread(new_tree):
 def test_failed_and_missing_trials_stand_in_their_cell_and_in_the_list(new_tree):
     tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1, 2, 3])
     tree.write_trial("point-robot", "mlp", 1)
-    tree.write_trial(
-        "point-robot", "mlp", 2, iterations=0, failure={"reason": "wrong <b>shape</b>", "iteration": 0}
-    )
+    tree.write_trial("point-robot", "mlp", 2, iterations=0, failure={"reason": "wrong <b>shape</b>", "iteration": 0})
     page = Page(tree.build() / "index.html")
     assert page.text.count("failed at iteration 0: wrong <b>shape</b>") == 2
     assert page.text.count("missing: not run yet") == 2
@@ -151,9 +149,7 @@ def test_hostile_names_are_text(new_tree):
     assert "script" not in page.tags and "b" not in page.values("onload")
     assert HOSTILE in page.text and reason in page.text
     figure = (out / "figures" / "learning_point-robot.svg").read_text(encoding="utf-8")
-    labels = [
-        element.text for element in ElementTree.fromstring(figure).iter() if element.tag.endswith("}text")
-    ]
+    labels = [element.text for element in ElementTree.fromstring(figure).iter() if element.tag.endswith("}text")]
     assert {HOSTILE, "_private", "$x^$", "编码器"} <= set(labels)
 
 

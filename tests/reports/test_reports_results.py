@@ -120,9 +120,7 @@ def test_mixed_origins_are_told(new_tree):
     assert tables.mixtures(read(tree).trials) == []
     gpu = {"cpu": "Other CPU", "cores": 8, "gpu": "Some GPU"}
     tree.write_trial("point-robot", "mlp", 2, provenance={"commit": "e" * 40, "hardware": gpu, "dirty": True})
-    tree.write_trial(
-        "point-robot", "mlp", 3, provenance={"precision": "bfloat16", "encoder_sha256": "d" * 64}
-    )
+    tree.write_trial("point-robot", "mlp", 3, provenance={"precision": "bfloat16", "encoder_sha256": "d" * 64})
     told = " ".join(tables.mixtures(read(tree).trials))
     for part in (
         "commits",

@@ -1,0 +1,120 @@
+"""The record of the environment (docker/environment.py) and the launcher that obeys it (docker/run)."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Corner:
+    """The few files of the project that the record and the launcher read, in a folder of their own."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.file = folder, folder / "docker" / "environment.json"
+        self.file.parent.mkdir()
+        for name in ("docker/environment.py", "docker/run", "requirements.txt", ".python-version"):
+            shutil.copy(ROOT / name, folder / name)
+        self.params("runtime: host\n")
+
+    def params(self, text: str) -> None:
+        (self.folder / "params.yaml").write_text(text)
+
+    def record(self, *options: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "docker/environment.py", *options]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+
+    def launch(self, *command: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["docker/run", *command], cwd=self.folder, capture_output=True, text=True)
+
+    def lock(self, package: str, version: str) -> None:
+        path = self.folder / "requirements.txt"
+        path.write_text(re.sub(rf"^{package}==\S+", f"{package}=={version}", path.read_text(), flags=re.MULTILINE))
+
+
+@pytest.fixture
+def corner(tmp_path) -> Corner:
+    return Corner(tmp_path)
+
+
+def test_the_record_names_what_is_locked(corner):
+    assert corner.record().returncode == 0
+    lock = (ROOT / "requirements.txt").read_bytes()
+    assert json.loads(corner.file.read_text()) == {
+        "runtime": "host",
+        "lock_sha256": hashlib.sha256(lock).hexdigest(),
+        "python": (ROOT / ".python-version").read_text().strip(),
+        "torch": re.search(rb"^torch==([\d.]+)", lock, flags=re.MULTILINE)[1].decode(),
+    }
+    assert {path.name for path in corner.file.parent.iterdir()} == {"environment.py", "run", "environment.json"}
+
+
+def test_the_record_is_the_same_where_the_machine_differs_and_says_how(corner):
+    corner.lock("numpy", "0.0.1")
+    (corner.folder / ".python-version").write_text("3.5\n")
+    done = corner.record()
+    assert done.returncode == 0
+    assert "numpy is" in done.stderr and "0.0.1 in the lock" in done.stderr
+    assert "Python is" in done.stderr and "3.5 in the lock" in done.stderr
+    assert "mujoco is" not in done.stderr
+    assert json.loads(corner.file.read_text())["python"] == "3.5"  # the lock's, not the running one's
+
+
+def test_a_build_of_the_locked_version_is_no_difference(corner):
+    """2.13.0+cpu and 2.13.0 are the same public version: a CPU's results carry over to a machine with a GPU."""
+    from importlib import metadata
+
+    corner.lock("torch", metadata.version("torch").split("+")[0])
+    assert "torch" not in corner.record("--warn").stderr
+
+
+def test_asked_to_warn_it_writes_nothing(corner):
+    corner.lock("mujoco", "0.0.1")
+    done = corner.record("--warn")
+    assert (done.returncode, corner.file.exists()) == (0, False)
+    assert "mujoco is" in done.stderr
+
+
+@pytest.mark.parametrize("runtime", ["docker", "podman", "apptainer"])
+def test_a_runtime_that_cannot_be_had_fails_loudly_and_keeps_the_record(corner, runtime):
+    corner.record()
+    before = corner.file.read_bytes()
+    corner.params(f"runtime: {runtime}\n")
+    done = corner.record()
+    assert done.returncode != 0
+    assert f"runtime: {runtime}" in done.stderr and "runtime: host" in done.stderr
+    assert corner.file.read_bytes() == before
+
+
+def test_a_lock_without_torch_is_named(corner):
+    lock = corner.folder / "requirements.txt"
+    lock.write_text(re.sub(r"^torch==.*\n", "", lock.read_text(), flags=re.MULTILINE))
+    done = corner.record()
+    assert done.returncode != 0 and "requirements.txt locks no version of torch" in done.stderr
+    assert not corner.file.exists()
+
+
+def test_the_launcher_refuses_a_runtime_it_cannot_start(corner):
+    corner.file.write_text(json.dumps({"runtime": "podman"}, indent=2))
+    done = corner.launch("touch", "started")
+    assert done.returncode == 2 and "'podman' is not supported" in done.stderr
+    assert not (corner.folder / "started").exists()
+
+
+def test_without_a_record_the_launcher_goes_by_params(corner):
+    assert corner.launch("echo", "here").stdout == "here\n"
+    corner.params("runtime: docker # soon\n")
+    done = corner.launch("touch", "started")
+    assert done.returncode == 2 and "'docker' is not supported" in done.stderr
+    assert not (corner.folder / "started").exists()
+
+
+def test_the_launcher_says_how_it_is_used(corner):
+    done = corner.launch()
+    assert done.returncode == 2 and "Usage: docker/run CMD" in done.stderr
