@@ -10,7 +10,7 @@ STAGES = yaml.safe_load(Path("dvc.yaml").read_text().replace("${item.", "{"))["s
 TRAIN, REPORT = STAGES["train"], STAGES["report"]
 ENVIRONMENT, STAMP = ".pipeline/environment.done", ".pipeline/{env}/{encoder}/{seed}.done"
 DVC = "dvc --wait-for-lock repro --pull --allow-missing --single-item "
-OUTPUTS = [path.replace("benchmark", "demo") for kind in ("metrics", "plots", "outs") for out in TRAIN[kind] for path in out]
+OUTS = [f.replace("benchmark", "demo") for kind in ("metrics", "plots", "outs") for out in TRAIN[kind] for f in out]
 
 def sources(stage):  # the files that a stage depends on: folders unfolded, without what other stages write
     paths = [Path(dep) for dep in stage["deps"] if dep not in ("docker/environment.json", "results/benchmark")]
@@ -25,6 +25,7 @@ def settings(budget):  # what a trial reads of params.yaml
 
 rule all:  # the benchmark: DVC decides what is stale and versions what comes out
     input: ".pipeline/report.done", trials("benchmark", STAMP)
+    message: "benchmark: up to date"
 rule environment:
     input: sources(STAGES["environment"])
     output: touch(ENVIRONMENT)
@@ -36,7 +37,6 @@ rule trial:
     params: *settings("benchmark")
     log: "logs/benchmark/{env}/{encoder}/{seed}.log"
     message: "benchmark: {wildcards.encoder} on {wildcards.env}, seed {wildcards.seed}"
-    retries: 1
     shell: DVC + "train@{wildcards.env}-{wildcards.encoder}-{wildcards.seed} > {log} 2>&1"
 rule report:
     input: trials("benchmark", STAMP), sources(REPORT)
@@ -46,14 +46,13 @@ rule report:
     shell: DVC + "report"
 rule demo_trial:  # the demo: Snakemake alone, and nothing of it enters git or dvc.lock
     input: ENVIRONMENT, sources(TRAIN)
-    output: OUTPUTS
+    output: OUTS
     params: *settings("demo")
     log: "logs/demo/{env}/{encoder}/{seed}.log"
     message: "demo: {wildcards.encoder} on {wildcards.env}, seed {wildcards.seed}"
-    retries: 1
     shell: TRAIN["cmd"].replace("benchmark", "demo").replace("{", "{wildcards.") + " > {log} 2>&1"
 rule demo:
-    input: trials("demo", OUTPUTS), sources(REPORT)
+    input: trials("demo", OUTS), sources(REPORT)
     output: "reports/demo/index.html"
     params: config["grid"]["demo"]
     message: "demo: report"

@@ -19,15 +19,15 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.plain_attention import PlainAttentionEncoder  # noqa: E402
-from benchmarks.plain_step import PlainStep  # noqa: E402
-from oyster.encoder_file import find_encoder_file, load_encoder_class  # noqa: E402
-from oyster.envs import load_family  # noqa: E402
-from oyster.pearl.agent import Agent, encoder_sizes  # noqa: E402
-from oyster.pearl.gradient_step import Batch, GradientStep  # noqa: E402
-from oyster.runtime import provenance  # noqa: E402
-from oyster.runtime.device import fix_arithmetic, keep_freed_memory  # noqa: E402
-from oyster.settings import Settings, load_params, trial_settings  # noqa: E402
+from benchmarks.plain_attention import PlainAttentionEncoder
+from benchmarks.plain_step import PlainStep
+from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.envs import load_family
+from oyster.pearl.agent import Agent, encoder_sizes
+from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.runtime import provenance
+from oyster.runtime.device import fix_arithmetic, keep_freed_memory
+from oyster.settings import Settings, load_params, trial_settings
 
 RESULTS = Path(__file__).with_name("results.json")
 

@@ -20,7 +20,8 @@ from oyster.cli import main
 environment, encoder = sys.argv[1:]
 with tempfile.TemporaryDirectory() as folder:
     arguments = ["train", "--env", environment, "--encoder", encoder, "--seed", "1", "--budget", "canary"]
-    main([*arguments, "--device", "cpu", "--params", "tests/canary/params.yaml", "--out", folder + "/out"], standalone_mode=False)
+    arguments += ["--device", "cpu", "--params", "tests/canary/params.yaml", "--out", folder + "/out"]
+    main(arguments, standalone_mode=False)
 files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
 print(json.dumps([file for file in files if file]))
 """

@@ -1,10 +1,13 @@
 """The PEARL agent: a context encoder and the soft actor-critic that conditions on what it infers."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
 
-from oyster.pearl.networks import Mlp, TanhGaussianPolicy, squashed_sample
+from oyster.pearl.fused_mlp import FrozenMlp
+from oyster.pearl.networks import Mlp, TanhGaussianPolicy
 from oyster.pearl.posterior import Posterior, infer_posterior, prior
 from oyster.runtime.errors import TrialFailure
 
@@ -66,10 +69,20 @@ class Agent(nn.Module):
             raise TrialFailure("the encoder's posterior is not finite")
         return z
 
-    def act(self, observation: np.ndarray, z: torch.Tensor, rng: np.random.Generator | None) -> np.ndarray:
-        """Actions (row, action_dim) in [-1, 1]: sampled with `rng`, or without one deterministic, tanh(mean)."""
-        mean, log_std = self.policy(torch.from_numpy(observation).to(self.device), z)
-        if rng is None:
-            return torch.tanh(mean).cpu().numpy()
-        noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32)).to(self.device)
-        return squashed_sample(mean, log_std, noise)[0].cpu().numpy()
+    def actor(self, z: torch.Tensor, rng: np.random.Generator | None) -> Callable[[np.ndarray], np.ndarray]:
+        """The policy, as it is now, for trajectories with `z` (row, latent).
+
+        Maps observations (row, observation_dim) to actions (row, action_dim) in [-1, 1]: sampled with `rng`, or without
+        one deterministic, tanh(mean). It runs on the CPU wherever the agent is: a step has few rows, and the way to a
+        GPU and back costs more than the arithmetic.
+        """
+        policy, z = FrozenMlp(self.policy), z.cpu()
+
+        def act(observation: np.ndarray) -> np.ndarray:
+            mean, log_std = self.policy.split_output(policy(torch.cat([torch.from_numpy(observation), z], dim=1)))
+            if rng is None:
+                return torch.tanh(mean).numpy()
+            noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
+            return torch.tanh(mean + log_std.exp() * noise).numpy()
+
+        return act

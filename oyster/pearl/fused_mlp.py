@@ -22,11 +22,23 @@ def fused_mlp(
     `frozen`: the gradient passes through to the inputs and none reaches the weights. `dtype`: of the hidden
     activations; default that of the weights.
     """
-    parameters = [p for layer in (network.fc0, network.fc1, network.fc2) for p in (layer.weight, layer.bias)]
-    parameters += network.output_parameters()
+    parameters = _parameters(network)
     if frozen:
         parameters = [parameter.detach() for parameter in parameters]
     return _FusedMlp.apply(torch.cat(inputs, dim=-1), dtype or network.fc0.weight.dtype, *parameters)
+
+
+class FrozenMlp:
+    """The forward pass alone, on the CPU, with the weights as they are now: what a rollout asks for at every step."""
+
+    def __init__(self, network: Mlp):
+        *self.hidden, self.output_weight, self.output_bias = (p.detach().cpu() for p in _parameters(network))
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """(row, input) → (row, output)"""
+        for weight, bias in zip(self.hidden[::2], self.hidden[1::2], strict=True):
+            x = F.linear(x, weight, bias).relu_()  # for a few rows BLAS is the faster one
+        return F.linear(x, self.output_weight, self.output_bias)
 
 
 class _FusedMlp(torch.autograd.Function):
@@ -55,6 +67,12 @@ class _FusedMlp(torch.autograd.Function):
                 gradient = linear(gradient, weight.t())
         weight_gradients = weight_gradients[::-1] if for_weights else [None] * 8
         return (gradient.to(w_out.dtype) if for_input else None, None, *weight_gradients)
+
+
+def _parameters(network: Mlp) -> list[torch.Tensor]:
+    """Weight and bias of each hidden layer, then of the output layer(s)."""
+    hidden = (network.fc0, network.fc1, network.fc2)
+    return [*(p for layer in hidden for p in (layer.weight, layer.bias)), *network.output_parameters()]
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, relu: bool = False) -> torch.Tensor:

@@ -17,11 +17,12 @@ from oyster.pearl.posterior import Posterior
 from oyster.pearl.replay import Layout, Positions, TransitionStore
 from oyster.pearl.rollout import rollout
 from oyster.runtime import seeds
+from oyster.runtime.device import to_device
 from oyster.runtime.errors import TrialFailure
 from oyster.settings import Settings
 
 FIRST_STEPS = 20  # environment steps, and as many gradient steps, by which a start is told (see `start`)
-FINITE_CHECK_EVERY = 50  # gradient steps between two looks at the losses (each look waits for the device)
+FINITE_CHECK_EVERY = 50  # gradient steps between two looks at the losses; on a GPU, which a look would stop, none
 
 
 class Row(NamedTuple):
@@ -78,7 +79,7 @@ class MetaTraining:
         self.train_returns: list[float] = []
         self.rows: list[Row] = []
         self.first_rewards: list[float] = []  # a training task each
-        self.first_losses: list[list[float]] = []  # a gradient step each
+        self.first_losses: list[torch.Tensor] = []  # a gradient step each, (loss,)
         self.last_test: MetaTest | None = None
 
     def run(self, on_gradient_step: Callable[["MetaTraining"], None] = lambda training: None) -> Iterator[Row]:
@@ -184,10 +185,10 @@ class MetaTraining:
             mean_variance = result.z.new_zeros(()) if variance is None else variance.mean()
             self.loss_sums += torch.stack([*result.losses, mean_variance]).double() / num_chunks
             self.gradient_steps += 1
-            if self.iteration == 0 and len(self.first_losses) < FIRST_STEPS:
-                self.first_losses.append([float(loss) for loss in result.losses])
+            if self.iteration == 0 and self.gradient_steps <= FIRST_STEPS:
+                self.first_losses.append(torch.stack(result.losses))
         self.steps_taken += 1
-        if self.steps_taken % FINITE_CHECK_EVERY == 0:
+        if self.agent.device.type == "cpu" and self.steps_taken % FINITE_CHECK_EVERY == 0:
             self._check_finite()
 
     def _draw_batch(self, tasks: np.ndarray, context: torch.Tensor) -> Batch:
@@ -196,7 +197,7 @@ class MetaTraining:
         observation, action, _, next_observation, terminal, reward = self.store.gather(positions)
         z_noise = self.rngs["noise"].standard_normal((len(tasks), s.latent_dim), dtype=np.float32)
         action_noise = self.rngs["noise"].standard_normal(action.shape, dtype=np.float32)
-        noise = (torch.from_numpy(array).to(device) for array in (z_noise, action_noise))
+        noise = (to_device(array, device) for array in (z_noise, action_noise))
         return Batch(observation, action, reward, next_observation, terminal, context, *noise)
 
     def _draw_context(self, source: Positions, lists: np.ndarray, length: int) -> torch.Tensor:
@@ -244,7 +245,7 @@ class MetaTraining:
             "train_tasks": self.train_tasks.tolist(),
             "test_tasks": self.test_tasks.tolist(),
             "first_rewards": self.first_rewards,
-            "first_losses": self.first_losses,
+            "first_losses": [losses.tolist() for losses in self.first_losses],
         }
 
     def _family(self, num_rows: int) -> TaskFamily:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from oyster.pearl.rollout import Trajectories
+from oyster.runtime.device import to_device
 
 
 class Layout(NamedTuple):
@@ -63,7 +64,7 @@ class TransitionStore:
 
     @staticmethod
     def _at(rows: torch.Tensor, positions: np.ndarray) -> torch.Tensor:
-        index = torch.from_numpy(positions).to(rows.device)
+        index = to_device(positions, rows.device)
         return rows.index_select(0, index.flatten()).view(*positions.shape, -1)
 
 

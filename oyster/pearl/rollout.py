@@ -53,8 +53,9 @@ def rollout(
 
     observations[:, 0] = family.reset(tasks, resets)
     traces = [family.trace()] if family.trace_at_reset else []
+    act = agent.actor(z, actions)
     for t in range(max_path_length):
-        action[:, t] = agent.act(observations[:, t], z, actions)
+        action[:, t] = act(observations[:, t])
         step = family.step(action[:, t])
         observations[:, t + 1], reward[:, t], sparse_reward[:, t] = step.observation, step.reward, step.sparse_reward
         terminal[:, t] = step.terminal

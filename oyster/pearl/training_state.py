@@ -15,7 +15,7 @@ from oyster.runtime import seeds
 from oyster.runtime.checkpoint import Checkpoint
 
 PLAIN = (bool, int, float, str, type(None))
-COUNTERS = ("iteration", "steps_taken", "gradient_steps", "train_returns", "first_rewards", "first_losses")
+COUNTERS = ("iteration", "steps_taken", "gradient_steps", "train_returns", "first_rewards")
 
 
 def capture(training: MetaTraining) -> Checkpoint:
@@ -27,6 +27,7 @@ def capture(training: MetaTraining) -> Checkpoint:
                 tensors[f"optimizer/{optimizer_name}/{index}/{key}"] = value
     tensors["store"] = training.store.rows[: training.store.size]
     tensors["loss_sums"] = training.loss_sums
+    tensors |= {f"first_losses/{step}": losses for step, losses in enumerate(training.first_losses)}
     tensors |= {f"torch_generator/{name}": value for name, value in seeds.torch_state().items()}
     attributes = {}
     for key, value in _encoder_attributes(training):
@@ -60,6 +61,8 @@ def restore(training: MetaTraining, checkpoint: Checkpoint) -> None:
     training.store.size = len(tensors["store"])
     training.store.rows[: training.store.size] = tensors["store"].to(device)
     training.loss_sums.copy_(tensors["loss_sums"])
+    first_losses = _under("first_losses/", tensors)
+    training.first_losses = [first_losses[str(step)] for step in range(len(first_losses))]
     training.replay, training.context = _positions(state["replay"]), _positions(state["context"])
     for name, generator_state in state["generators"].items():
         training.rngs[name].bit_generator.state = generator_state

@@ -8,6 +8,7 @@ from oyster.runtime.errors import InputError
 # cuBLAS is only deterministic with a fixed workspace, and reads this when it is first used.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
+import numpy as np
 import torch
 
 
@@ -35,6 +36,12 @@ def fix_arithmetic(threads: int) -> None:
     torch.backends.cudnn.benchmark = False
     torch.set_flush_denormal(True)  # an LSTM's gradient over many steps underflows, and denormals are slow
     keep_freed_memory()
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A copy on the GPU, on its way while the host goes on; on the CPU the array itself, without a copy."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def keep_freed_memory(keep: bool = True) -> None:

@@ -35,7 +35,7 @@ def test_drawing_tasks_leaves_numpys_generator_alone(name):
 
 
 def test_an_unknown_family_is_told():
-    with pytest.raises(InputError, match="no task family 'ant-golf'.*cheetah-vel, point-robot, sparse-point-robot"):
+    with pytest.raises(InputError, match=r"no task family 'ant-golf'.*cheetah-vel, point-robot, sparse-point-robot"):
         load_family("ant-golf")
 
 

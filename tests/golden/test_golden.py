@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def obvious_file(bottleneck: bool, next_obs: bool) -> dict[str, np.ndarray]:
 
     def net(sizes, heads=("last_fc",)):
         layers = {}
-        for i, (n, m) in enumerate(zip(sizes[:-2], sizes[1:-1], strict=True)):
+        for i, (n, m) in enumerate(pairwise(sizes[:-1])):
             layers[f"fc{i}"] = (n, m)
         layers |= dict.fromkeys(heads, (sizes[-2], sizes[-1]))
         return {

@@ -1,4 +1,4 @@
-"""Collection and meta-test, step by step, as the protocol says; watched through an encoder that keeps what it is given."""
+"""Collection and meta-test as the protocol says, watched through an encoder that keeps what it is given."""
 
 import numpy as np
 import pytest
@@ -125,7 +125,7 @@ def test_collection_phases(monkeypatch):
     assert [len(z) for z in latents] == [4, 4, *[3] * (2 + 3 + 2)]
     assert len({tuple(z.flatten().tolist()) for z in latents}) == len(latents)
     every = [name for name, *_ in spy.events]
-    # a reset at each phase's prior; in a posterior phase the posterior is inferred (with a reset) after every trajectory
+    # a reset at each phase's prior; in a posterior phase an inference (with a reset) after every trajectory
     assert every == ["reset", "reset"] + ["reset"] + ["reset", "infer"] * 3 + ["reset"] + ["reset", "infer"] * 2
     assert all(training_mode for *_, training_mode in spy.events)
     assert {tuple(context.shape[:2]) for context in spy.contexts} == {(3, s.embedding_batch_size)}

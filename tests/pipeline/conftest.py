@@ -60,7 +60,18 @@ class Project:
 
     def commit(self, message: str = "results") -> None:
         self.run("git", "add", "--all")
-        self.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "-m", message)
+        self.run(
+            "git",
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@example.org",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "-m",
+            message,
+        )
 
     def status(self) -> str:
         return self.run("git", "status", "--porcelain").stdout
