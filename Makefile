@@ -1,6 +1,7 @@
 # make demo        train the small grid and build reports/demo/index.html, from nothing but Python, git and make
 # make test        run every test
 # make benchmark   bring results/benchmark and its report up to date (days on two cores, if everything is stale)
+# make bench       time the engine on one CPU thread: benchmarks/results.json; make bench-gpu on a GPU
 # make canary      say whether an edit of the engine changed its behaviour; make canary-record stores the present one
 # make keep-results  where it did not: record the benchmark's results against the edited engine, without retraining
 # make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade)
@@ -15,7 +16,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-ve
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test benchmark lock canary canary-record keep-results
+.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results
 
 demo: .venv/installed
 	@.venv/bin/snakemake --cores all demo
@@ -27,6 +28,16 @@ test: .venv/installed-dev
 benchmark: .venv/installed
 	@.venv/bin/snakemake --cores all
 	@echo "The report: reports/benchmark/index.html"
+
+bench: .venv/installed
+	@.venv/bin/python benchmarks/gradient_step.py
+	@.venv/bin/python benchmarks/rollouts.py
+	@.venv/bin/python benchmarks/scaling.py
+
+bench-gpu: .venv/installed
+	@.venv/bin/python benchmarks/gradient_step.py --device cuda
+	@.venv/bin/python benchmarks/scaling.py --device cuda
+	@.venv/bin/python benchmarks/shared_gpu.py
 
 canary: .venv/installed
 	@.venv/bin/python -m oyster canary

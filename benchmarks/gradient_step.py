@@ -1,7 +1,8 @@
 """Time a gradient step, plain and fast: `make bench` prints a table and writes benchmarks/results.json.
 
 One thread. Plain, float32 and bfloat16 take turns in one process on the same batches; each figure is a median of CPU
-time. The plain step runs as a plain program does: denormals kept, freed memory returned.
+time (with --device cuda: of wall time, the device being waited for). The plain step runs as a plain program does:
+denormals kept, freed memory returned.
 """
 
 import json
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +28,8 @@ from oyster.envs import load_family
 from oyster.pearl.agent import Agent, encoder_sizes
 from oyster.pearl.gradient_step import Batch, GradientStep
 from oyster.runtime import provenance
-from oyster.runtime.device import fix_arithmetic, keep_freed_memory
+from oyster.runtime.device import choose_device, fix_arithmetic, keep_freed_memory
+from oyster.runtime.errors import InputError
 from oyster.settings import Settings, load_params, trial_settings
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -97,8 +100,22 @@ def as_a_trial() -> None:
     fix_arithmetic(threads=1)
 
 
-def measure(case: Case) -> dict:
-    """Median CPU milliseconds a step of each variant, and plain ÷ fast."""
+def device_named(name: str) -> torch.device:
+    try:
+        return choose_device(name)
+    except InputError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def measure(case: Case, device: torch.device) -> dict:
+    """Median milliseconds a step of each variant, and plain ÷ fast."""
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     settings = trial_settings(
         load_params(), environment=case.environment, encoder=case.encoder, seed=0, budget="benchmark"
     )
@@ -106,20 +123,25 @@ def measure(case: Case) -> dict:
     plain_class = PlainAttentionEncoder if case.encoder == "attention" else encoder_class
     values = hyperparameters(settings)
     variants: dict[str, tuple[Callable[[], None], Callable]] = {
-        "plain": (as_a_plain_program, PlainStep(make_agent(settings, plain_class), **values)),
-        "float32": (as_a_trial, GradientStep(make_agent(settings, encoder_class), **values)),
-        "bfloat16": (as_a_trial, GradientStep(make_agent(settings, encoder_class), precision="bfloat16", **values)),
+        "plain": (as_a_plain_program, PlainStep(make_agent(settings, plain_class).to(device), **values)),
+        "float32": (as_a_trial, GradientStep(make_agent(settings, encoder_class).to(device), **values)),
+        "bfloat16": (
+            as_a_trial,
+            GradientStep(make_agent(settings, encoder_class).to(device), precision="bfloat16", **values),
+        ),
     }
     generator = torch.Generator().manual_seed(1)
     times: dict[str, list[float]] = {name: [] for name in variants}
     for repeat in range(case.repeats + 1):
-        batch = make_batch(settings, case.context, generator)
+        batch = Batch(*(part.to(device) for part in make_batch(settings, case.context, generator)))
         for name, (prepare, step) in variants.items():
             prepare()
-            started = time.process_time()
+            synchronize(device)
+            started = clock()
             step(batch)
+            synchronize(device)
             if repeat:  # the first is a warm-up
-                times[name].append(1e3 * (time.process_time() - started))
+                times[name].append(1e3 * (clock() - started))
     medians = {name: statistics.median(values) for name, values in times.items()}
     ratios = {
         name: statistics.median(plain / fast for plain, fast in zip(times["plain"], times[name], strict=True))
@@ -129,12 +151,16 @@ def measure(case: Case) -> dict:
     return {"case": case.name, "milliseconds": medians, "plain_over_fast": ratios, "targets": targets}
 
 
-def main() -> None:
+@click.command()
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+def main(device: str) -> None:
+    """Time a gradient step, plain and fast."""
     as_a_trial()
+    chosen = device_named(device)
     table = Table("case", "plain, ms", "float32, ms", "bfloat16, ms", "plain ÷ float32", "plain ÷ bfloat16")
     rows = []
     for case in CASES:
-        row = measure(case)
+        row = measure(case, chosen)
         rows.append(row)
         ms, ratio = row["milliseconds"], row["plain_over_fast"]
         table.add_row(
@@ -143,10 +169,11 @@ def main() -> None:
             f"{ratio['float32']:.2f} (target {case.target_float32})",
             f"{ratio['bfloat16']:.2f} (target {case.target_bfloat16})",
         )
-    Console().print(table)
-    machine = {**provenance.hardware("cpu"), "torch": torch.__version__, "python": platform.python_version()}
-    RESULTS.write_text(json.dumps({"machine": machine, "threads": 1, "gradient_step": rows}, indent=2) + "\n")
-    print(f"Written: {RESULTS}")
+    Console(width=120).print(table)
+    machine = {**provenance.hardware(device), "torch": torch.__version__, "python": platform.python_version()}
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known[f"gradient_step_{device}"] = {"machine": machine, "threads": 1, "cases": rows}
+    RESULTS.write_text(json.dumps(known, indent=2) + "\n")
 
 
 if __name__ == "__main__":

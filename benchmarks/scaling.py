@@ -1,0 +1,89 @@
+"""How a gradient step's cost grows with the context, the tasks a batch and the width: cheetah-vel mlp, one at a time.
+
+`python benchmarks/scaling.py [--device cuda]` prints a table of milliseconds and achieved GFLOP/s and adds it to
+benchmarks/results.json. The floating-point work is counted from the layers' sizes.
+"""
+
+import json
+import statistics
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.gradient_step import RESULTS, device_named, hyperparameters, make_agent, make_batch, synchronize
+from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.envs import load_family
+from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.runtime.device import fix_arithmetic
+from oyster.settings import Settings, load_params, trial_settings
+
+AXES = {"context": (64, 256, 1024, 4096), "tasks": (4, 16, 64), "width": (128, 300, 512, 1024)}
+REPEATS = 4
+
+
+def gigaflop(settings: Settings, context: int) -> float:
+    """Multiplications and additions of one step's matrix products, in 10⁹."""
+    family = load_family(settings.environment)
+    o, a, z, n = family.observation_dim, family.action_dim, settings.latent_dim, settings.net_size
+
+    def products(sizes: list[int]) -> int:
+        return sum(2 * one * other for one, other in pairwise(sizes))
+
+    q, v, pi = (products([i, n, n, n, out]) for i, out in ((o + a + z, 1), (o + z, 1), (o + z, 2 * a)))
+    rows = settings.meta_batch * settings.batch_size
+    # Forward is one product, backward one for the weights and one for the inputs; frozen critics have no weights' part.
+    networks = rows * (2 * 3 * q + v + 3 * v + 3 * pi + 2 * 2 * q)
+    hidden = list(settings.encoder_hidden_sizes)
+    encoder = settings.meta_batch * context * 3 * products([o + a + 1, *hidden, 2 * z])
+    return (networks + encoder) / 1e9
+
+
+def milliseconds(settings: Settings, context: int, precision: str, device: torch.device) -> float:
+    agent = make_agent(settings, load_encoder_class(find_encoder_file("mlp"))).to(device)
+    step = GradientStep(agent, precision=precision, **hyperparameters(settings))
+    generator = torch.Generator().manual_seed(0)
+    times = []
+    for repeat in range(REPEATS + 1):
+        batch = Batch(*(part.to(device) for part in make_batch(settings, context, generator)))
+        synchronize(device)
+        started = time.perf_counter()
+        step(batch)
+        synchronize(device)
+        if repeat:
+            times.append(1e3 * (time.perf_counter() - started))
+    return statistics.median(times)
+
+
+@click.command()
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+def main(device: str) -> None:
+    """Time a gradient step along three axes."""
+    fix_arithmetic(threads=1)
+    chosen = device_named(device)
+    base = trial_settings(load_params(), environment="cheetah-vel", encoder="mlp", seed=0, budget="benchmark")
+    table = Table("axis", "value", "GFLOP", "float32, ms", "GFLOP/s", "bfloat16, ms", "GFLOP/s")
+    rows = []
+    for axis, values in AXES.items():
+        for value in values:
+            changes = {"tasks": {"meta_batch": value}, "width": {"net_size": value}}.get(axis, {})
+            settings, context = base.model_copy(update=changes), value if axis == "context" else 100
+            work = gigaflop(settings, context)
+            times = {name: milliseconds(settings, context, name, chosen) for name in ("float32", "bfloat16")}
+            rows.append({"axis": axis, "value": value, "gigaflop": work, "milliseconds": times})
+            cells = [cell for ms in times.values() for cell in (f"{ms:.0f}", f"{1e3 * work / ms:.0f}")]
+            table.add_row(axis, str(value), f"{work:.1f}", *cells)
+    Console(width=100).print(table)
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(known | {f"scaling_{device}": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The same step on the CPU and on a GPU, and the same bytes twice there. Skipped where there is none, with the reason."""
+
+import pytest
+import torch
+
+from benchmarks.gradient_step import hyperparameters, make_agent, make_batch
+from oyster.canary import DETERMINISTIC, FOLDER
+from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.runtime.device import fix_arithmetic
+from oyster.settings import load_params, trial_settings
+from oyster.trial import run_trial
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the GPU path was not run")
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "recurrent", "attention"])
+def test_a_step_on_the_gpu_is_the_cpus(encoder):
+    fix_arithmetic(threads=1)
+    settings = trial_settings(load_params(), environment="point-robot", encoder=encoder, seed=0, budget="demo")
+    encoder_class = load_encoder_class(find_encoder_file(encoder))
+    batch = make_batch(settings, 32, torch.Generator().manual_seed(0))
+    agents = {}
+    for device in ("cpu", "cuda"):
+        agents[device] = make_agent(settings, encoder_class).to(device)
+        step = GradientStep(agents[device], **hyperparameters(settings))
+        for _ in range(3):
+            losses = step(Batch(*(part.to(device) for part in batch))).losses
+        agents[device].losses = torch.stack(losses).cpu()
+    torch.testing.assert_close(agents["cpu"].losses, agents["cuda"].losses, rtol=1e-4, atol=1e-4)
+    for ours, theirs in zip(agents["cpu"].parameters(), agents["cuda"].parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs.cpu(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("environment, encoder", [("cheetah-vel", "mlp"), ("sparse-point-robot", "recurrent")])
+def test_the_same_bytes_twice_on_the_same_gpu(environment, encoder, tmp_path):
+    params = load_params(FOLDER / "params.yaml")
+    settings = trial_settings(params, environment=environment, encoder=encoder, seed=1, budget="canary")
+    outputs = []
+    for name in ("one", "two"):
+        run_trial(settings, find_encoder_file(encoder), tmp_path / name, device="cuda")
+        outputs.append({file: (tmp_path / name / file).read_bytes() for file in DETERMINISTIC})
+    assert outputs[0] == outputs[1]
