@@ -188,7 +188,11 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         raise InputError(
             f"{path} should hold the keys runtime, grid, encoders, environments and budgets; it holds none."
         )
-    return _validated(Params, content, str(path))
+    params = _validated(Params, content, str(path))
+    for name, grid in params.grid.items():  # trained at the budget of its name: say now what would fail later
+        for environment in grid.environments if name in params.budgets else ():
+            trial_settings(params, environment=environment, encoder=grid.encoders[0], seed=grid.seeds[0], budget=name)
+    return params
 
 
 def trial_settings(

@@ -130,15 +130,15 @@ def test_files_that_are_no_params(text, told, tmp_path):
     ],
 )
 def test_settings_that_do_not_fit_together(change, told, tmp_path):
-    params = load_params(edited(tmp_path, lambda p: p["budgets"]["demo"]["point-robot"].update(change)))
-    with pytest.raises(InputError, match=told):
-        trial_settings(params, environment="point-robot", encoder="mlp", seed=0, budget="demo")
+    with pytest.raises(InputError, match=told):  # at the door, before any trial of the grid `demo` starts
+        load_params(edited(tmp_path, lambda p: p["budgets"]["demo"]["point-robot"].update(change)))
 
 
 def test_a_budget_that_leaves_something_out_is_told(tmp_path):
-    params = load_params(edited(tmp_path, lambda p: p["budgets"]["demo"]["all"].pop("net_size")))
     with pytest.raises(InputError, match="net_size: missing"):
-        trial_settings(params, environment="point-robot", encoder="mlp", seed=0, budget="demo")
+        load_params(edited(tmp_path, lambda p: p["budgets"]["demo"]["all"].pop("net_size")))
+    with pytest.raises(InputError, match="no part for environment 'point-robot'"):
+        load_params(edited(tmp_path, lambda p: p["budgets"]["demo"].pop("point-robot")))
 
 
 def test_unknown_names_list_the_known_ones():

@@ -1,4 +1,4 @@
-"""The same step on the CPU and on a GPU, and the same bytes twice there. Skipped where there is none, with the reason."""
+"""The same step on the CPU and on a GPU, and the same bytes twice there. Skipped, and said so, where there is none."""
 
 import pytest
 import torch
