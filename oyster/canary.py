@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from oyster.comparison import START_TOLERANCE, compare
 from oyster.encoder_file import find_encoder_file
 from oyster.runtime import provenance
 from oyster.runtime.records import RESULT_FILES, WEIGHTS, write_json
 from oyster.settings import Settings, load_params, trial_settings
 from oyster.trial import run_trial
-from oyster.verify import START_TOLERANCE, compare
 
 FOLDER = provenance.ROOT / "tests" / "canary"
 TRIALS = (("cheetah-vel", "mlp"), ("sparse-point-robot", "recurrent"), ("point-robot", "attention"))

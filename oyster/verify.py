@@ -4,21 +4,18 @@ Training is chaotic: on the same kind of hardware a rerun gives the same bytes o
 the numbers drift apart however right both are. There only the start can be compared, and nothing is said of the rest.
 """
 
-import csv
 import hashlib
 import json
-import math
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, zip_longest
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import yaml
-from safetensors.numpy import load_file
 
+from oyster.comparison import START_TOLERANCE, Difference, compare
 from oyster.encoder_file import file_sha256, find_encoder_file
 from oyster.pearl.meta_train import Row
 from oyster.runtime import provenance
@@ -36,26 +33,6 @@ COMPARED = (
     "trajectories.npz",
     WEIGHTS,
 )
-# Largest relative difference of a start on other hardware, by precision. Between two instruction sets of one CPU,
-# 20 gradient steps differed by 5e-7 in float32 and by 2e-3 in bfloat16; an edit of the algorithm by more than that.
-START_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
-
-Table = list[dict[str, Any]]
-
-
-class Difference(NamedTuple):
-    """The first place where two files differ."""
-
-    file: str
-    row: int
-    column: str
-    recorded: Any
-    recreated: Any
-
-    def __str__(self) -> str:
-        return (
-            f"{self.file}, row {self.row}, column {self.column}: recorded {self.recorded}, re-created {self.recreated}"
-        )
 
 
 class Verdict(NamedTuple):
@@ -72,83 +49,6 @@ class Verdict(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.word.upper():10}  {self.result}: {self.reason}"
-
-
-# --- the one comparison -----------------------------------------------------------------------------------------------
-
-
-def compare(recorded: Path, recreated: Path, rows: int | None = None, tolerance: float = 0.0) -> Difference | None:
-    """The first difference between two files of a result, or None.
-
-    `rows`: only as many rows from the top. `tolerance`: relative to the larger of the two numbers; 0 means identical.
-    """
-    pairs = zip_longest(read_table(recorded)[:rows], read_table(recreated)[:rows])
-    for number, (ours, theirs) in enumerate(pairs):
-        if ours is None or theirs is None:
-            return Difference(recorded.name, number, "(the row itself)", bool(ours), bool(theirs))
-        for column in dict.fromkeys([*ours, *theirs]):
-            pair = ours.get(column), theirs.get(column)
-            if not _same(*pair, tolerance):
-                return Difference(recorded.name, number, column, *pair)
-    return None
-
-
-def read_table(path: Path) -> Table:
-    """Any file of a result as rows of columns: a CSV's own; JSON and arrays flattened into one row."""
-    if path.suffix == ".csv":
-        with path.open(newline="") as file:
-            return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    if path.suffix == ".json":
-        return [dict(_flatten(json.loads(path.read_text())))]
-    arrays = dict(np.load(path)) if path.suffix == ".npz" else load_file(path)
-    return [{name: _Array(array) for name, array in arrays.items()}]
-
-
-class _Array:
-    """An array as one cell."""
-
-    def __init__(self, array: np.ndarray):
-        self.array = array
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Array)
-            and self.array.dtype == other.array.dtype
-            and self.array.shape == other.array.shape
-            and self.array.tobytes() == other.array.tobytes()
-        )
-
-    __hash__ = None
-
-    def __str__(self) -> str:
-        digest = hashlib.sha256(self.array.tobytes()).hexdigest()[:12]
-        return f"{self.array.dtype} {self.array.shape} sha256 {digest}"
-
-
-def _same(ours: Any, theirs: Any, tolerance: float) -> bool:
-    if isinstance(ours, float) and isinstance(theirs, float):
-        if math.isnan(ours) or math.isnan(theirs):
-            return math.isnan(ours) and math.isnan(theirs)
-        return ours == theirs or abs(ours - theirs) <= tolerance * max(abs(ours), abs(theirs))
-    return ours == theirs
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _flatten(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict):
-        for name, value in content.items():
-            yield from _flatten(value, f"{key}.{name}" if key else name)
-    elif isinstance(content, list):
-        for index, value in enumerate(content):
-            yield from _flatten(value, f"{key}[{index}]")
-    else:
-        yield key, float(content) if isinstance(content, int) and not isinstance(content, bool) else content
 
 
 # --- hashes -----------------------------------------------------------------------------------------------------------

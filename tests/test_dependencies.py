@@ -61,7 +61,7 @@ def test_encoder_files_import_no_siblings():
 
 FLOORS = [
     {"cli", "__main__"},
-    {"trial", "verify", "canary", "keep_results", "conformance", "progress", "worktree"},
+    {"trial", "verify", "comparison", "canary", "keep_results", "conformance", "progress", "worktree"},
     {"pearl", "encoder_file"},
     {"envs", "settings", "runtime", "rlkit"},
 ]

@@ -13,12 +13,13 @@ import yaml
 
 from oyster import verify as verify_module
 from oyster.canary import FOLDER
+from oyster.comparison import compare
 from oyster.encoder_file import find_encoder_file
 from oyster.pearl import gradient_step
 from oyster.runtime.errors import InputError
 from oyster.settings import load_params, trial_settings
 from oyster.trial import run_trial
-from oyster.verify import compare, find_results, verify
+from oyster.verify import find_results, verify
 
 ROOT = Path(__file__).resolve().parents[1]
 
