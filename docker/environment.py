@@ -34,7 +34,9 @@ def locked_version(package: str) -> str:
     """The version of `package` in the lock."""
     match = re.search(rf"^{package}==([^\s;]+)", LOCK.read_text(), flags=re.MULTILINE)
     if match is None:
-        sys.exit(f"{LOCK.name} locks no version of {package} (a line `{package}==…`). `make lock` writes the file anew.")
+        sys.exit(
+            f"{LOCK.name} locks no version of {package} (a line `{package}==…`). `make lock` writes the file anew."
+        )
     return match[1]
 
 

@@ -15,9 +15,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--grid", "name", required=True, help="The grid of params.yaml that the report is about.")
-@click.option(
-    "--results", type=click.Path(path_type=Path), help="Where trials wrote  [default: results/<grid>]"
-)
+@click.option("--results", type=click.Path(path_type=Path), help="Where trials wrote  [default: results/<grid>]")
 @click.option("--out", type=click.Path(path_type=Path), help="The report's folder  [default: reports/<grid>]")
 @click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True)
 def build(name: str, results: Path | None, out: Path | None, params: Path) -> None:

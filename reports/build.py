@@ -52,8 +52,7 @@ def draw(results: Results) -> dict[str, dict[str, str]]:
     svgs = {"returns": {}, "learning": {}, "adaptation": {}}
     for name in results.grid.environments:
         ours, theirs, progress, adaptation = (
-            frame[frame.environment == name]
-            for frame in (finished, published, results.progress, results.adaptation)
+            frame[frame.environment == name] for frame in (finished, published, results.progress, results.adaptation)
         )
         svgs["returns"][name] = figures.returns_by_seed(ours, theirs, encoders, name)
         svgs["learning"][name] = figures.learning_curves(progress, encoders, name)

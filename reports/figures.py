@@ -30,9 +30,7 @@ STYLE = {
 }  # fmt: skip
 
 
-def returns_by_seed(
-    trials: pd.DataFrame, published: pd.DataFrame, encoders: tuple[str, ...], title: str
-) -> str:
+def returns_by_seed(trials: pd.DataFrame, published: pd.DataFrame, encoders: tuple[str, ...], title: str) -> str:
     """A dot a seed and a bar at their mean for each encoder; a diamond where a published mean is given.
 
     trials: encoder, meta_test_return (finished trials). published: encoder, mean (may be empty).

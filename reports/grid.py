@@ -29,9 +29,7 @@ def read_grid(params: Path, name: str) -> Grid:
     try:
         content = yaml.safe_load(params.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{params} cannot be read ({error.strerror}); say with --params where it is."
-        ) from error
+        raise InputError(f"{params} cannot be read ({error.strerror}); say with --params where it is.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{params} is not valid YAML: {' '.join(str(error).split())}") from error
     grids = content.get("grid") if isinstance(content, dict) else None

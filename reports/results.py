@@ -60,9 +60,7 @@ class Unreadable(Exception):
 def load(folder: Path, grid: Grid) -> Results:
     """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`. InputError without a folder."""
     if not folder.is_dir():
-        raise InputError(
-            f"There is no results folder {folder}; give with --results the one that trials wrote into."
-        )
+        raise InputError(f"There is no results folder {folder}; give with --results the one that trials wrote into.")
     trials, progress, adaptation, remarks = [], [], [], []
 
     def attempt(read: Callable, *arguments):
@@ -114,12 +112,8 @@ def _read_outcome(place: Path, identity: dict) -> dict:
         metrics = _read_json(place / "metrics.json")
         for key, expected in identity.items():
             if metrics.get(key) != expected:
-                raise Unreadable(
-                    f"{place / 'metrics.json'} is of {key} {metrics.get(key)!r}, not {expected!r}."
-                )
-        final, last5 = (
-            _number(metrics, key, place) for key in ("meta_test_return", "meta_test_return_last5")
-        )
+                raise Unreadable(f"{place / 'metrics.json'} is of {key} {metrics.get(key)!r}, not {expected!r}.")
+        final, last5 = (_number(metrics, key, place) for key in ("meta_test_return", "meta_test_return_last5"))
         failure = metrics.get("failure")
         if failure is not None and not isinstance(failure, dict):
             raise Unreadable(f"{place / 'metrics.json'}: failure is {failure!r}; expected null or a mapping.")
@@ -180,9 +174,7 @@ def _find(recorded: dict, path: tuple[str, ...]) -> object:
 
 def _frame(trials: list[dict]) -> pd.DataFrame:
     frame = pd.DataFrame(trials)
-    return frame.assign(
-        **{column: pd.to_numeric(frame[column], errors="coerce").astype(float) for column in NUMBERS}
-    )
+    return frame.assign(**{column: pd.to_numeric(frame[column], errors="coerce").astype(float) for column in NUMBERS})
 
 
 def _join(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

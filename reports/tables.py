@@ -52,9 +52,7 @@ def published_cells() -> pd.DataFrame:
     rows = []
     leaderboard = _long(pd.read_csv(PUBLISHED / "leaderboard.csv").query("type == 'baseline'"), "model")
     for row in leaderboard.itertuples():
-        rows.append(
-            {"source": LEADERBOARD, "environment": row.environment, "encoder": row.encoder, "mean": row.value}
-        )
+        rows.append({"source": LEADERBOARD, "environment": row.environment, "encoder": row.encoder, "mean": row.value})
     earlier = _long(pd.read_csv(PUBLISHED / "baselines_by_seed.csv"), "encoder", "seed").sort_values("seed")
     for (environment, encoder), group in earlier.groupby(["environment", "encoder"]):
         rows.append(_row(EARLIER, environment, encoder, group.seed, group.value))
