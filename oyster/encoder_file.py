@@ -36,15 +36,16 @@ def load_encoder_class(path: str | Path) -> type[PyTorchModule]:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"The encoder file {path.name} cannot be loaded: {type(error).__name__}: {error}") from error
-    defined = {
-        name: value
-        for name, value in vars(module).items()
+    defined = {  # by the class's own name: a second name for it is no second encoder
+        value.__name__: value
+        for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, PyTorchModule) and value.__module__ == module_name
     }
-    if "CustomContextEncoder" in defined:
-        return defined["CustomContextEncoder"]
+    named = vars(module).get("CustomContextEncoder")
+    if named in defined.values():
+        return named
     # Building blocks may be PyTorchModules too: an encoder is told from them by its `reset`.
     encoders = {name: value for name, value in defined.items() if hasattr(value, "reset")} or defined
     if len(encoders) != 1:

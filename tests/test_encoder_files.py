@@ -69,12 +69,19 @@ def test_custom_context_encoder_wins_where_there_are_several(tmp_path):
         load_encoder_class(write(tmp_path, unclear, "unclear.py"))
 
 
+@pytest.mark.parametrize("alias", ["Encoder = AnyName", "CustomContextEncoder = AnyName"])
+def test_a_second_name_is_not_a_second_encoder(alias, tmp_path):
+    path = write(tmp_path, BENCHMARK_STYLE.replace("NAME", "AnyName") + f"\n{alias}\n")
+    assert load_encoder_class(path).__name__ == "AnyName"
+
+
 @pytest.mark.parametrize(
     "text, told",
     [
         ("def broken(:", "SyntaxError"),
         ("import not_installed_anywhere", "ModuleNotFoundError: No module named 'not_installed_anywhere'"),
         ("x = 1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit(0)", "SystemExit"),
         ("x = 1", "it defines: none"),
         ("from rlkit.torch.networks import MlpEncoder", "it defines: none"),
     ],

@@ -42,7 +42,7 @@ class Failing(PyTorchModule):
         return output
 
     def reset(self, num_tasks=1):
-        pass
+        RESET
 """
 FAILURES = {
     "raises in its constructor": ("raise ValueError('no luck')", "", "no luck", 0),
@@ -50,6 +50,14 @@ FAILURES = {
     "wrong shape": ("", "output = output[..., :3]", "shape", 0),
     "wrong shape later": ("", "output = output[..., :3] if self.steps > 100 else output", "shape", 1),
     "not finite later": ("", "output = output * float('nan') if self.steps > 100 else output", "finite", 1),
+    "exits": ("", "if self.steps > 100: raise SystemExit(0)", "SystemExit", 1),
+    "reset raises later": ("", "", "reset failed", 1),
+    "not finite once all is seen": (
+        "",
+        "output = output * (float('nan') if input.shape[1] >= 600 else 1)",
+        "finite",
+        0,
+    ),
     "weights not finite": ("", "output = output * (1e38 if self.steps > 100 else 1)", "finite", 1),
 }
 
@@ -152,7 +160,9 @@ def test_an_encoder_by_its_path_and_its_arguments(tmp_path):
 def failing(tmp_path, name) -> str:
     constructor, forward, _, _ = FAILURES[name]
     file = tmp_path / "failing.py"
-    file.write_text(FAILING.replace("CONSTRUCTOR", constructor or "pass").replace("FORWARD", forward or "pass"))
+    reset = "if self.steps > 100: raise ValueError('reset failed')" if name == "reset raises later" else "pass"
+    text = FAILING.replace("CONSTRUCTOR", constructor or "pass").replace("FORWARD", forward or "pass")
+    file.write_text(text.replace("RESET", reset))
     return str(file)
 
 

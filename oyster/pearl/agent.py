@@ -8,7 +8,7 @@ from torch import nn
 
 from oyster.pearl.fused_mlp import FrozenMlp
 from oyster.pearl.networks import Mlp, TanhGaussianPolicy
-from oyster.pearl.posterior import Posterior, infer_posterior, prior
+from oyster.pearl.posterior import Posterior, encoder_at_fault, infer_posterior, prior
 from oyster.runtime.errors import TrialFailure
 
 
@@ -51,14 +51,19 @@ class Agent(nn.Module):
     def device(self) -> torch.device:
         return self.policy.last_fc.weight.device
 
+    def reset_encoder(self, num_tasks: int) -> None:
+        """Let the encoder forget. TrialFailure where it raises."""
+        with encoder_at_fault():
+            self.context_encoder.reset(num_tasks=num_tasks)
+
     def prior(self, num_tasks: int) -> Posterior:
         """N(0, I) a task; the encoder's state is reset with it."""
-        self.context_encoder.reset(num_tasks=num_tasks)
+        self.reset_encoder(num_tasks)
         return prior(num_tasks, self.latent_dim, self.device, self.information_bottleneck)
 
     def infer(self, context: torch.Tensor) -> Posterior:
         """The posterior from the whole context (task, transition, feature), the encoder starting from a fresh state."""
-        self.context_encoder.reset(num_tasks=context.shape[0])
+        self.reset_encoder(context.shape[0])
         return infer_posterior(self.context_encoder, context, self.latent_dim, self.information_bottleneck)
 
     def draw_latent(self, posterior: Posterior, rng: np.random.Generator) -> torch.Tensor:

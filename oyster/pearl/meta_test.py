@@ -12,6 +12,7 @@ from oyster.envs.family import TaskFamily
 from oyster.pearl.agent import Agent
 from oyster.pearl.posterior import Posterior
 from oyster.pearl.rollout import Trajectories, rollout
+from oyster.runtime.errors import TrialFailure
 from oyster.settings import Settings
 
 
@@ -71,7 +72,7 @@ def meta_test(
             context[row] = np.concatenate([context[row], seen]) if len(context[row]) else seen
             steps[row] += trajectories.length[row]
             runs[row].returns.append(float(returns[row]))
-            runs[row].traces.append(trajectories.trace[row])
+            runs[row].traces.append(trajectories.trace_of(row))
         if num_trajectories >= settings.num_exp_traj_eval:
             posterior = _infer(agent, context)
         _record(posterior, runs, unfinished)
@@ -101,5 +102,7 @@ def _infer(agent: Agent, context: list[np.ndarray]) -> Posterior:
 def _record(posterior: Posterior, runs: list[Run], rows) -> None:
     mean = posterior.mean.cpu().numpy()
     variance = None if posterior.variance is None else posterior.variance.cpu().numpy()
+    if not all(np.isfinite(part).all() for part in (mean, variance) if part is not None):
+        raise TrialFailure("the encoder's posterior is not finite")
     for row in rows:
         runs[row].posteriors.append((mean[row], None if variance is None else variance[row]))

@@ -177,7 +177,7 @@ class MetaTraining:
         context = self._draw_context(self.context, tasks, self.context_length)
         chunk = min(s.embedding_mini_batch_size or self.context_length, self.context_length)
         num_chunks = self.context_length // chunk
-        self.agent.context_encoder.reset(num_tasks=len(tasks))
+        self.agent.reset_encoder(len(tasks))
         for k in range(num_chunks):
             result = self.gradient_step(self._draw_batch(tasks, context[:, k * chunk : (k + 1) * chunk]))
             _detach_hidden(self.agent.context_encoder)
@@ -271,4 +271,4 @@ def _detach_hidden(encoder: torch.nn.Module) -> None:
     if isinstance(hidden, torch.Tensor):
         encoder.hidden = hidden.detach()
     elif isinstance(hidden, tuple):
-        encoder.hidden = tuple(part.detach() for part in hidden)
+        encoder.hidden = tuple(part.detach() if isinstance(part, torch.Tensor) else part for part in hidden)

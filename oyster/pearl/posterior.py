@@ -65,7 +65,7 @@ def encoder_at_fault() -> Iterator[None]:
         yield
     except (TrialFailure, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if "can't allocate memory" in str(error):
             raise
         raise TrialFailure(f"the encoder raised {type(error).__name__}: {error}{_where(error)}") from error
@@ -86,7 +86,7 @@ def _as_gaussians(output: object, context: torch.Tensor, output_size: int) -> to
     return output.reshape(num_tasks, -1, output_size)
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """The innermost line of the traceback, as ` (file.py, line 12)`."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:

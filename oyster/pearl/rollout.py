@@ -21,6 +21,11 @@ class Trajectories(NamedTuple):
     length: np.ndarray  # (row,) int
     trace: np.ndarray  # (row, step or step + 1, …)
 
+    def trace_of(self, row: int) -> np.ndarray:
+        """A row's trace, cut where its trajectory ends."""
+        start_state = self.trace.shape[1] - self.reward.shape[1]  # 1 where the trace begins with it, else 0
+        return self.trace[row, : self.length[row] + start_state]
+
     def returns(self, sparse: bool) -> np.ndarray:
         """Undiscounted sums of the rewards that are reported, (row,)."""
         reward = self.sparse_reward if sparse else self.reward

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from check import HYPERPARAMETERS, batch_of, build_agent, check
+from check import HYPERPARAMETERS, batch_of, build_agent, check, main
 
 from benchmarks.plain_step import PlainStep
 from oyster.envs import load_family
@@ -34,6 +34,14 @@ def test_a_perturbed_file_is_outside(key, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "OUTSIDE" in done.stdout
+
+
+@pytest.mark.parametrize("spoil", [lambda k, v: v * np.nan, lambda k, v: None])
+def test_a_file_with_nan_or_nothing_to_compare_is_outside(spoil, tmp_path):
+    golden = dict(np.load(HERE / FILES[0]))
+    spoiled = {key: spoil(key, value) if key.startswith("after") else value for key, value in golden.items()}
+    np.savez(tmp_path / "spoiled.npz", **{key: value for key, value in spoiled.items() if value is not None})
+    assert main(tmp_path / "spoiled.npz") == 1
 
 
 @pytest.mark.parametrize("name", FILES)

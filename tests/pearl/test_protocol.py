@@ -190,10 +190,10 @@ def test_a_smaller_mini_batch_is_a_step_a_chunk():
 
 def test_hidden_state_is_detached_between_chunks():
     training, spy = make(settings())
-    spy.hidden = (torch.ones(2, requires_grad=True) * 2, torch.ones(2, requires_grad=True) * 3)
+    spy.hidden = (torch.ones(2, requires_grad=True) * 2, torch.ones(2, requires_grad=True) * 3, None)
     training._collect()
     training._take_gradient_step()
-    assert not any(part.requires_grad for part in spy.hidden)
+    assert [part is not None and part.requires_grad for part in spy.hidden] == [False, False, False]
 
 
 def test_next_observations_in_context():

@@ -28,6 +28,7 @@ def test_conversions_and_device():
     assert tensor.dtype == torch.float32
     np.testing.assert_array_equal(ptu.get_numpy(tensor.requires_grad_()), [0, 1, 2])
     assert ptu.zeros(2, 3).sum() == 0 and ptu.ones(2, 3).sum() == 6 and ptu.zeros(4).device == ptu.device
+    assert ptu.zeros(2, device=torch.device("cpu")).shape == ptu.ones(2, device=torch.device("cpu")).shape == (2,)
 
 
 def test_fanin_init_takes_out_features_of_a_linear_weight():
@@ -59,8 +60,9 @@ def test_mlp():
     torch.testing.assert_close(output, preactivation.tanh())
     torch.testing.assert_close(FlattenMlp([4], 2, 5)(x[:, :2], x[:, 2:]).shape, torch.Size([4, 2]))
     assert identity(x) is x
-    normed = Mlp([16], 3, 5, layer_norm=True)
-    torch.testing.assert_close(normed(x), normed.last_fc(torch.relu(normed.layer_norm0(normed.fc0(x)))))
+    normed = Mlp([16, 8], 3, 5, layer_norm=True)  # rlkit leaves the last hidden layer's out
+    hidden = torch.relu(normed.layer_norm0(normed.fc0(x)))
+    torch.testing.assert_close(normed(x), normed.last_fc(torch.relu(normed.fc1(hidden))))
 
 
 def test_layer_norm():
@@ -88,11 +90,21 @@ class Mine(PyTorchModule):
         self.layer = nn.Linear(input_size, output_size)
 
 
+class Wider(Mlp):
+    def __init__(self, hidden_sizes, input_size, output_size, wider=1, **kwargs):
+        self.save_init_params(locals())
+        super().__init__(hidden_sizes=hidden_sizes, input_size=input_size + wider, output_size=output_size)
+
+
 @pytest.mark.parametrize(
     "module",
-    [Mine([4], 3, 2, scale=2.0, extra=1), MlpEncoder(hidden_sizes=[4], input_size=3, output_size=2),
-     RecurrentEncoder(hidden_sizes=[4], input_size=3, output_size=2)],
-)  # fmt: skip
+    [
+        Mine([4], 3, 2, scale=2.0, extra=1),
+        Wider([4], 3, 2, wider=2),
+        MlpEncoder(hidden_sizes=[4], input_size=3, output_size=2),
+        RecurrentEncoder(hidden_sizes=[4], input_size=3, output_size=2),
+    ],
+)
 def test_copy_is_made_from_the_saved_arguments(module):
     twin = module.copy()
     assert twin is not module and type(twin) is type(module)

@@ -19,7 +19,8 @@ class PyTorchModule(nn.Module, abc.ABC):
         """Remember the constructor's arguments, given as its `locals()`."""
         arguments = {name: value for name, value in locals_.items() if name not in ("self", "__class__")}
         # Stored past nn.Module.__setattr__: it may be called before nn.Module.__init__, and arguments may be modules.
-        self.__dict__["_init_params"] = arguments
+        # A base class's constructor calls it again: the outermost constructor's arguments are the ones to keep.
+        self.__dict__.setdefault("_init_params", arguments)
 
     def copy(self):
         """A new instance from the same arguments, with the same parameters."""

@@ -59,7 +59,7 @@ class Mlp(PyTorchModule):
         """The last hidden layer's activations."""
         for i, fc in enumerate(self.fcs):
             h = fc(h)
-            if self.layer_norm:
+            if self.layer_norm and i < len(self.fcs) - 1:  # rlkit makes one for the last hidden layer and skips it
                 h = self.layer_norms[i](h)
             h = self.hidden_activation(h)
         return h
@@ -96,7 +96,6 @@ class RecurrentEncoder(FlattenMlp):
     def __init__(self, *args, **kwargs):
         self.save_init_params(locals())
         super().__init__(*args, **kwargs)
-        self.__dict__["_init_params"] = {"args": args, "kwargs": kwargs}
         self.hidden_dim = self.hidden_sizes[-1]
         self.lstm = nn.LSTM(self.hidden_dim, self.hidden_dim, num_layers=1, batch_first=True)
 

@@ -37,11 +37,11 @@ def FloatTensor(*args, **kwargs) -> torch.Tensor:
 
 
 def zeros(*sizes, **kwargs) -> torch.Tensor:
-    return torch.zeros(*sizes, **kwargs, device=device)
+    return torch.zeros(*sizes, **kwargs).to(device)
 
 
 def ones(*sizes, **kwargs) -> torch.Tensor:
-    return torch.ones(*sizes, **kwargs, device=device)
+    return torch.ones(*sizes, **kwargs).to(device)
 
 
 def zeros_like(*args, **kwargs) -> torch.Tensor:

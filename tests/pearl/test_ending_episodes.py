@@ -1,0 +1,158 @@
+"""Episodes that end by themselves, at another length in every task: no family here has them, the protocol allows it."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from torch import nn
+
+from oyster.canary import FOLDER
+from oyster.envs.family import Step, TaskFamily
+from oyster.pearl.agent import Agent
+from oyster.pearl.meta_test import meta_test
+from oyster.pearl.meta_train import MetaTraining, transition_capacity
+from oyster.pearl.results import _traces
+from oyster.settings import Settings, load_params, trial_settings
+
+MAX_PATH_LENGTH = 6
+
+
+class Ending(TaskFamily):
+    """An episode ends after `end` steps; every reward is `end`, so that rewards tell whose they are."""
+
+    observation_dim, action_dim, parameter_names, trace_name = 1, 1, ("end",), "count"
+
+    @staticmethod
+    def draw_tasks(count):
+        return np.arange(1, count + 1, dtype=float)[:, None]
+
+    def reset(self, tasks, rng):
+        self.ends, self.count = tasks[:, 0], np.zeros(len(tasks), np.float32)
+        return self.count[:, None]
+
+    def step(self, action):
+        self.count = self.count + 1
+        reward = self.ends.astype(np.float32)
+        return Step(self.count[:, None], reward, reward, self.count >= self.ends, self.count)
+
+
+class Spy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 4)
+        self.contexts = []
+
+    def forward(self, context):
+        self.contexts.append(context.clone())
+        return self.layer(context)
+
+    def reset(self, num_tasks=1):
+        pass
+
+
+def make(train_ends, test_ends=(1.0,), **changes) -> tuple[MetaTraining, Spy]:
+    resolved = trial_settings(
+        load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=0, budget="canary"
+    )
+    base = {
+        "max_path_length": MAX_PATH_LENGTH,
+        "num_train_tasks": len(train_ends),
+        "num_test_tasks": len(test_ends),
+        "latent_dim": 2,
+        "net_size": 4,
+        "num_evals": 1,
+        "num_steps_per_eval": 12,
+        "use_information_bottleneck": True,
+    }
+    s = Settings.model_validate(resolved.model_dump() | base | changes)
+    torch.manual_seed(0)
+    spy = Spy()
+    agent = Agent(spy, 1, 1, s.latent_dim, s.net_size)
+    tasks = (np.array(ends, float)[:, None] for ends in (train_ends, test_ends))
+    return MetaTraining(s, agent, Ending, *tasks), spy
+
+
+def collected(num_steps: int, end: float) -> int:
+    """Transitions of a phase of `num_steps`: whole trajectories."""
+    length = int(min(end, MAX_PATH_LENGTH))
+    return -(-num_steps // length) * length
+
+
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(1, 8), min_size=1, max_size=3),
+    st.tuples(*[st.integers(1, 20)] * 2),
+    st.integers(0, 15),
+    st.integers(0, 15),
+)
+def test_whole_trajectories_until_each_row_has_its_steps(ends, at_least_one, posterior, extra):
+    initial, prior = at_least_one
+    phases = {
+        "num_initial_steps": initial,
+        "num_steps_prior": prior,
+        "num_steps_posterior": posterior,
+        "num_extra_rl_steps_posterior": extra,
+    }
+    training, _ = make(ends, num_tasks_sample=2, num_iterations=2, **phases)
+    drawn = []
+    expected = np.array([collected(initial, end) for end in ends])
+    for training.iteration in range(2):
+        tasks = np.array([training.iteration % len(ends), -1]) % len(ends)
+        training.rngs["tasks"] = Fixed(tasks)
+        training._collect()
+        drawn.append(tasks)
+        for task in tasks:
+            expected[task] += sum(collected(steps, ends[task]) for steps in (prior, posterior, extra))
+    np.testing.assert_array_equal(training.replay.sizes, expected)  # a row that has its steps stores nothing more
+    assert training.store.size == expected.sum() <= transition_capacity(training.settings) == len(training.store.rows)
+    last = drawn[-1][-1]
+    assert training.context.sizes[last] == collected(prior, ends[last]) + collected(posterior, ends[last])
+    terminal, reward = training.store.gather(np.arange(training.store.size)[None])[4:]
+    for end, episodes in zip(ends, training.replay.episodes, strict=True):
+        for start, length in episodes:
+            assert length == min(end, MAX_PATH_LENGTH)
+            assert not terminal[0, start : start + length - 1].any()
+            assert bool(terminal[0, start + length - 1]) == (end <= MAX_PATH_LENGTH)  # a cut is no end
+            assert (reward[0, start : start + length] == end).all()
+
+
+class Fixed:
+    def __init__(self, tasks):
+        self.tasks = tasks
+
+    def integers(self, high, size):
+        return self.tasks
+
+
+def test_capacity_is_what_the_worst_case_needs():
+    phases = ("num_initial_steps", "num_steps_prior", "num_steps_posterior", "num_extra_rl_steps_posterior")
+    training, _ = make([9.0, 9.0], num_tasks_sample=2, num_iterations=2, **dict.fromkeys(phases, MAX_PATH_LENGTH + 1))
+    for training.iteration in range(2):
+        training._collect()
+    assert training.store.size == len(training.store.rows) == 2 * 12 + 2 * 2 * 3 * 12
+
+
+def test_a_meta_test_keeps_every_runs_own_context():
+    ends = [2.0, 5.0, 9.0]  # of 12 steps: 6 trajectories of 2, 3 of 5, 2 that are cut at 6
+    training, spy = make([1.0], ends, num_exp_traj_eval=1)
+    s = training.settings
+    result = meta_test(training.agent, Ending(3), training.test_tasks, s, np.random.default_rng(0))
+    assert [run.returns for run in result.runs] == [[4.0] * 6, [25.0] * 3, [54.0] * 2]
+    assert [len(run.posteriors) for run in result.runs] == [7, 4, 3]  # before each trajectory, and after the last
+    assert result.task_returns() == [4.0, 25.0, 54.0] and result.trajectory_returns() == [83 / 3] * 2
+    # After each of the longest run's six trajectories, a row at a time: their contexts differ in length.
+    inferred = list(spy.contexts)
+    for row, (length, whole) in enumerate([(2, 12), (5, 15), (6, 12)]):
+        contexts = inferred[row::3]
+        assert [tuple(context.shape[:2]) for context in contexts] == [(1, min(length * k, whole)) for k in range(1, 7)]
+        assert all((context[..., -1] == ends[row]).all() for context in contexts)
+        last = training.agent.infer(contexts[-1]).mean[0].detach()
+        np.testing.assert_allclose(result.runs[row].posteriors[-1][0], last, rtol=1e-5)
+
+
+def test_a_trace_ends_where_its_episode_ends():
+    training, _ = make([1.0], [2.0, 5.0], num_exp_traj_eval=1)
+    result = meta_test(training.agent, Ending(2), training.test_tasks, training.settings, np.random.default_rng(0))
+    traces = _traces(result.runs, 2)  # (task, evaluation, trajectory, step)
+    np.testing.assert_array_equal(traces[0, 0, 0], [1, 2, np.nan, np.nan, np.nan])
