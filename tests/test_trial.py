@@ -278,8 +278,8 @@ def test_a_demo_trial_learns(tmp_path):
 def test_a_benchmark_cheetah_trial_stays_small(tmp_path):
     """Resident memory at benchmark sizes: every array at its full size, few gradient steps. Under 1 GB."""
     code = f"""
-import resource
 from pathlib import Path
+from oyster.runtime.provenance import peak_memory_mb
 from oyster.settings import load_params, trial_settings
 from oyster.trial import Trial
 settings = trial_settings(load_params(), environment="cheetah-vel", encoder="attention", seed=0, budget="benchmark")
@@ -290,7 +290,7 @@ training._collect()
 for _ in range(3):
     training._take_gradient_step()
 training._meta_test()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak_memory_mb())
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 1000
