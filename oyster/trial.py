@@ -108,10 +108,10 @@ def run_trial(
     trial = Trial(settings, encoder_file, device)
     with exclusive(scratch):
         check_destination(out)  # again: a result may have arrived while another process held the lock
-        session = _Session(trial, scratch / "checkpoints", checkpoint_minutes, on_progress, warn)
+        attempt = _Attempt(trial, scratch / "checkpoints", checkpoint_minutes, on_progress, warn)
         failure = None
         try:
-            session.train(drop_foreign=record_failure)
+            attempt.train(drop_foreign=record_failure)
         except TrialFailure as error:
             if not record_failure:
                 remove(scratch)
@@ -120,12 +120,12 @@ def run_trial(
         result = scratch / "result"
         shutil.rmtree(result, ignore_errors=True)  # of a run that was killed while writing it
         write_results(result, settings, trial.family, trial.test_tasks, trial.training, failure)
-        write_json(result / "provenance.json", _provenance(trial, session.iteration_seconds, session.elapsed()))
+        write_json(result / "provenance.json", _provenance(trial, attempt.iteration_seconds, attempt.elapsed()))
         publish(result, out, weights)
         remove(scratch)
 
 
-class _Session:
+class _Attempt:
     """Trains a trial in this process, from its newest checkpoint on, and leaves checkpoints."""
 
     def __init__(self, trial: Trial, folder: Path, checkpoint_minutes: float, on_progress: OnProgress, warn):
