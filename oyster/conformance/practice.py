@@ -29,15 +29,7 @@ class Practice:
         s = subject.settings
         agent = Agent(encoder, *subject.dims, s.latent_dim, net_size, s.use_information_bottleneck).to(ptu.device)
         self.subject, self.encoder = subject, encoder
-        self.gradient_step = GradientStep(
-            agent,
-            learning_rate=s.learning_rate,
-            discount=s.discount,
-            reward_scale=s.reward_scale,
-            kl_lambda=s.kl_lambda,
-            soft_target_tau=s.soft_target_tau,
-            precision=s.precision,
-        )
+        self.gradient_step = GradientStep.from_settings(agent, s)
         self.rng = np.random.Generator(np.random.PCG64(0))
 
     def step(self) -> Losses:

@@ -13,6 +13,7 @@ from oyster.pearl.agent import Agent
 from oyster.pearl.fused_mlp import fused_mlp
 from oyster.pearl.networks import Mlp, squashed_sample
 from oyster.pearl.posterior import Posterior, encoder_at_fault, infer_posterior
+from oyster.settings import Settings
 
 POLICY_MEAN_WEIGHT = POLICY_STD_WEIGHT = 1e-3
 
@@ -68,6 +69,11 @@ class GradientStep:
         self.actor_parameters = _trainable(agent.vf, agent.policy)
         self.critic_optimizer = torch.optim.Adam(self.critic_parameters, lr=learning_rate, fused=True)
         self.actor_optimizer = torch.optim.Adam(self.actor_parameters, lr=learning_rate, fused=True)
+
+    @classmethod
+    def from_settings(cls, agent: Agent, settings: Settings) -> "GradientStep":
+        names = ("learning_rate", "discount", "reward_scale", "kl_lambda", "soft_target_tau", "precision")
+        return cls(agent, **{name: getattr(settings, name) for name in names})
 
     def __call__(self, batch: Batch) -> StepResult:
         agent = self.agent

@@ -55,15 +55,7 @@ class MetaTraining:
         self.settings, self.agent = settings, agent
         self.make_family, self.families = make_family, {}
         self.train_tasks, self.test_tasks = train_tasks, test_tasks
-        self.gradient_step = GradientStep(
-            agent,
-            learning_rate=settings.learning_rate,
-            discount=settings.discount,
-            reward_scale=settings.reward_scale,
-            kl_lambda=settings.kl_lambda,
-            soft_target_tau=settings.soft_target_tau,
-            precision=settings.precision,
-        )
+        self.gradient_step = GradientStep.from_settings(agent, settings)
         family = self._family(len(train_tasks))
         layout = Layout(family.observation_dim, family.action_dim)
         self.store = TransitionStore(layout, transition_capacity(settings), agent.device)
