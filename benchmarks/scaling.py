@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.gradient_step import RESULTS, device_named, hyperparameters, make_agent, make_batch, synchronize
 from oyster.encoder_file import find_encoder_file, load_encoder_class
 from oyster.envs import load_family
+from oyster.pearl.fused_mlp import linear
 from oyster.pearl.gradient_step import Batch, GradientStep
 from oyster.runtime.device import fix_arithmetic
 from oyster.settings import Settings, load_params, trial_settings
@@ -62,6 +63,26 @@ def milliseconds(settings: Settings, context: int, precision: str, device: torch
     return statistics.median(times)
 
 
+def products_alone(size: int = 1024, rows: int = 4096) -> dict[str, float]:
+    """GFLOP/s of one large matrix product on the CPU, best of several: the ceiling for a step."""
+    x, weight = torch.randn(rows, size), torch.randn(size, size)
+    x16, weight16 = x.bfloat16(), weight.bfloat16()
+    cases = {
+        "float32, F.linear": lambda: torch.nn.functional.linear(x, weight),
+        "float32, fused": lambda: linear(x, weight),
+        "bfloat16, fused": lambda: linear(x16, weight16),
+    }
+    speeds = {}
+    for name, product in cases.items():
+        times = []
+        for _ in range(8):
+            started = time.perf_counter()
+            product()
+            times.append(time.perf_counter() - started)
+        speeds[name] = 2e-9 * rows * size * size / min(times)
+    return speeds
+
+
 @click.command()
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 def main(device: str) -> None:
@@ -81,8 +102,13 @@ def main(device: str) -> None:
             cells = [cell for ms in times.values() for cell in (f"{ms:.0f}", f"{1e3 * work / ms:.0f}")]
             table.add_row(axis, str(value), f"{work:.1f}", *cells)
     Console(width=100).print(table)
+    speeds = products_alone() if device == "cpu" else {}
+    for name, speed in speeds.items():
+        print(f"one large product, {name}: {speed:.0f} GFLOP/s")
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    RESULTS.write_text(json.dumps(known | {f"scaling_{device}": rows}, indent=2) + "\n")
+    RESULTS.write_text(
+        json.dumps(known | {f"scaling_{device}": rows, f"products_alone_{device}": speeds}, indent=2) + "\n"
+    )
 
 
 if __name__ == "__main__":
