@@ -233,6 +233,16 @@ def test_cuda_that_is_not_there_is_an_error_before_anything_else(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there: nothing was lost on the way into the container")
+def test_gpus_that_got_lost_on_the_way_into_a_container_are_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("OYSTER_GPUS", "all")
+    done = train("--device", "auto", out=tmp_path / "out")
+    assert done.exit_code == 2
+    assert "passed this machine's GPUs into the container" in done.output
+    assert not list(tmp_path.iterdir())
+    assert train("--device", "cpu", out=tmp_path / "out").exit_code == 0
+
+
 def test_a_result_and_other_peoples_files_are_never_overwritten(cheetah, tmp_path):
     before = {path.name: path.stat().st_mtime_ns for path in cheetah.iterdir()}
     done = train(out=cheetah)

@@ -58,6 +58,13 @@ class CheetahVel(TaskFamily):
         reward = dense_reward(velocity, self._target, action).astype(np.float32)
         return Step(self._observation(), reward, reward, np.zeros(self.num_rows, bool), velocity.astype(np.float32))
 
+    def qpos(self) -> np.ndarray:
+        return self._qpos.copy()
+
+    @staticmethod
+    def physics_model() -> mujoco.MjModel:
+        return load_model()
+
     def _observation(self) -> np.ndarray:
         # The torso's position is the one that the last physics step computed: one physics step behind qpos.
         return np.concatenate([self._qpos[:, 1:], self._qvel, self._torso], axis=1).astype(np.float32)

@@ -1,15 +1,17 @@
-"""What a task family is: rows of tasks stepped together, with a reward that is a pure function of arrays and task.
+"""What a task family is: rows of tasks stepped together, with a reward that is a pure function of arrays and task; and
+the two scripts, one that does nothing and one that knows the task, between whose returns a learner's is to be read.
 
 A new family is one file in this folder, named as the environment is in params.yaml, that defines one subclass of
 `TaskFamily`. Shapes: row is the position in the batch; each row acts in a task of its own.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 TASK_SEED = 1337  # task lists are fixed, whatever the trial's seed
+SCRIPTED_STEPS = 40_000  # environment steps that each script's returns are averaged over
 
 
 class Step(NamedTuple):
@@ -51,7 +53,50 @@ class TaskFamily(ABC):
         """The trace at the present state, (row, …); needed where `trace_at_reset`."""
         raise NotImplementedError
 
+    def informed_action(self) -> np.ndarray | None:
+        """What who knows every row's task does now, (row, action_dim). None where no script is known: zero is then
+        taken for the best return, the bound of a reward that is a cost.
+        """
+        return None
+
+    def qpos(self) -> np.ndarray | None:
+        """MuJoCo's generalised positions, (row, nq), which `physics_model` can render. None without such physics."""
+        return None
+
+    @staticmethod
+    def physics_model() -> Any:
+        """The mujoco.MjModel behind `qpos`, or None."""
+        return None
+
 
 def split_tasks(tasks: np.ndarray, num_train: int, num_test: int) -> tuple[np.ndarray, np.ndarray]:
     """Training tasks are the first `num_train` of the list, test tasks the last `num_test`, in order."""
     return tasks[:num_train], tasks[len(tasks) - num_test :]
+
+
+def scripted_returns(
+    family: type[TaskFamily], tasks: np.ndarray, max_path_length: int, sparse: bool
+) -> dict[str, list[float]]:
+    """Mean undiscounted return a task of doing nothing and of acting with the task known, under the reported reward.
+
+    The scale on which scores of different families can be averaged: it needs no training and no trial's seed.
+    """
+    return {
+        "doing_nothing": _mean_returns(family, tasks, max_path_length, sparse, informed=False),
+        "task_known": _mean_returns(family, tasks, max_path_length, sparse, informed=True),
+    }
+
+
+def _mean_returns(family, tasks, max_path_length: int, sparse: bool, informed: bool) -> list[float]:
+    episodes = max(1, SCRIPTED_STEPS // (len(tasks) * max_path_length))
+    rows = family(len(tasks) * episodes)
+    rows.reset(np.repeat(tasks, episodes, axis=0), np.random.default_rng(TASK_SEED))
+    total, running = np.zeros(rows.num_rows), np.ones(rows.num_rows, bool)
+    for _ in range(max_path_length):
+        action = rows.informed_action() if informed else np.zeros((rows.num_rows, rows.action_dim))
+        if action is None:
+            break
+        step = rows.step(action)
+        total += np.where(running, step.sparse_reward if sparse else step.reward, 0.0)
+        running &= ~step.terminal
+    return total.reshape(len(tasks), episodes).mean(axis=1).tolist()

@@ -32,6 +32,9 @@ class PointRobot(TaskFamily):
     def trace(self) -> np.ndarray:
         return self._position.astype(np.float32)
 
+    def informed_action(self) -> np.ndarray:
+        return np.clip((self._goals - self._position) / MAX_MOVE, -1.0, 1.0)  # straight to the goal, then stay
+
 
 def dense_reward(position: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """Minus the distance after the move. (…, 2), (…, 2) → (…)."""

@@ -38,6 +38,9 @@ class SparsePointRobot(TaskFamily):
     def trace(self) -> np.ndarray:
         return self._position.astype(np.float32)
 
+    def informed_action(self) -> np.ndarray:
+        return np.clip((self._goals - self._position) / MAX_MOVE, -1.0, 1.0)  # straight to the goal, then stay
+
 
 def sparse_reward(distance: np.ndarray) -> np.ndarray:
     """1 - distance within the goal's radius, 0 outside. (…) → (…) float32."""

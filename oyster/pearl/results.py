@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from oyster.envs.family import TaskFamily
+from oyster.envs.family import TaskFamily, scripted_returns
 from oyster.pearl.meta_test import MetaTest, Run
 from oyster.pearl.meta_train import MetaTraining, Row
 from oyster.runtime.errors import TrialFailure
@@ -34,7 +34,7 @@ def write_results(
     folder.mkdir(parents=True, exist_ok=True)
     rows = training.rows if training else []
     test = training.last_test if training and not failure else None
-    write_json(folder / "metrics.json", _metrics(settings, rows, test, failure))
+    write_json(folder / "metrics.json", _metrics(settings, family, test_tasks, rows, test, failure))
     write_json(folder / "start.json", training.start() if training else {})
     write_csv(folder / "progress.csv", Row._fields, rows)
     _write_adaptation(folder / "adaptation.csv", family, test_tasks, test)
@@ -45,7 +45,7 @@ def write_results(
     save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, folder / WEIGHTS)
 
 
-def _metrics(settings: Settings, rows: list[Row], test: MetaTest | None, failure: TrialFailure | None) -> dict:
+def _metrics(settings: Settings, family, test_tasks, rows: list[Row], test: MetaTest | None, failure) -> dict:
     last = [row.meta_test_return for row in rows[-LAST_ITERATIONS:]]
     return {
         "environment": settings.environment,
@@ -56,6 +56,9 @@ def _metrics(settings: Settings, rows: list[Row], test: MetaTest | None, failure
         "meta_test_return_last5": test and float(np.mean(last)),
         "trajectory_returns": test.trajectory_returns() if test else [],
         "task_returns": test.task_returns() if test else [],
+        "scripted_returns": scripted_returns(
+            family, test_tasks, settings.max_path_length, sparse=settings.sparse_rewards
+        ),
         "failure": failure and {"reason": failure.reason, "iteration": failure.iteration},
     }
 

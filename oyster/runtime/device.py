@@ -11,10 +11,18 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 import numpy as np
 import torch
 
+GPUS_GIVEN = "OYSTER_GPUS"  # set by docker/run where it passed GPUs through
+
 
 def choose_device(name: str) -> torch.device:
     """`auto` (CUDA if it is there, else CPU), `cpu` or `cuda`. Asking for CUDA where there is none is an InputError."""
     available = torch.cuda.is_available()
+    if name == "auto" and os.environ.get(GPUS_GIVEN) and not available:
+        raise InputError(
+            f"docker/run passed this machine's GPUs into the container ({GPUS_GIVEN} is set), but torch sees none "
+            "there: a container engine without the NVIDIA toolkit ignores that without a word. Install it and check "
+            "with `docker/run nvidia-smi`, use an image built with VARIANT=cuda, or ask for --device cpu."
+        )
     if name == "auto":
         name = "cuda" if available else "cpu"
     if name == "cuda" and not available:
