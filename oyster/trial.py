@@ -19,7 +19,7 @@ from oyster.pearl.results import num_parameters, write_results
 from oyster.pearl.training_state import capture, restore
 from oyster.runtime import provenance, seeds
 from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint
-from oyster.runtime.device import choose_device, fix_arithmetic
+from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
 from oyster.runtime.errors import InputError, TrialFailure
 from oyster.runtime.lock import exclusive, remove
 from oyster.runtime.records import check_destination, is_whole, publish, scratch_folder, write_json
@@ -106,6 +106,8 @@ def run_trial(
         return
     check_destination(out)
     trial = Trial(settings, encoder_file, device)
+    if settings.precision == "bfloat16" and not multiplies_bfloat16(trial.device):
+        warn("this processor has no bfloat16 arithmetic: the trial will take longer than in float32, not less")
     with exclusive(scratch):
         check_destination(out)  # again: a result may have arrived while another process held the lock
         attempt = _Attempt(trial, scratch / "checkpoints", checkpoint_minutes, on_progress, warn)

@@ -225,6 +225,15 @@ def test_an_unreadable_encoder_file_exits_2(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["broken.py"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_bfloat16_without_instructions_for_it_is_told(there, tmp_path, monkeypatch):
+    monkeypatch.setattr("oyster.trial.multiplies_bfloat16", lambda device: there)
+    done = train(env="sparse-point-robot", encoder="recurrent", out=tmp_path / "out")
+    assert done.exit_code == 0
+    assert ("no bfloat16 arithmetic" in done.output) is not there
+    assert "no bfloat16 arithmetic" not in train(out=tmp_path / "float32").output
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there: asking for it is no error")
 def test_cuda_that_is_not_there_is_an_error_before_anything_else(tmp_path):
     done = train("--device", "cuda", out=tmp_path / "out")

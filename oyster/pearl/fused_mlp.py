@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from oyster.pearl.networks import Mlp
+from oyster.runtime.device import multiplies_bfloat16
 
 
 def fused_mlp(
@@ -92,7 +93,7 @@ def _onednn_dtypes() -> set[torch.dtype]:
     """What oneDNN multiplies on this CPU: float32, and bfloat16 where there are instructions for it."""
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return set()
-    return {torch.float32, torch.bfloat16} if torch.ops.mkldnn._is_mkldnn_bf16_supported() else {torch.float32}
+    return {torch.float32, torch.bfloat16} if multiplies_bfloat16(torch.device("cpu")) else {torch.float32}
 
 
 _ONEDNN_DTYPES = _onednn_dtypes()

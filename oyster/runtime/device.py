@@ -34,6 +34,13 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the processor has instructions for bfloat16. Where it has none, bfloat16 is emulated, and slow."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return hasattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported") and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def fix_arithmetic(threads: int) -> None:
     """Fix all that the machine could otherwise decide: intra-op threads, algorithms, TF32, denormals."""
     torch.set_num_threads(threads)
