@@ -1,7 +1,8 @@
 """The canary: tiny trials whose outputs are known to the last bit, to tell an edit that changes results from one that
 does not.
 
-Hashes are stored for each kind of hardware on which they were recorded; elsewhere only the starts can be compared.
+Hashes are stored for each kind of hardware on which they were recorded. Elsewhere the same bytes may come out; where
+they do not, only the starts can be compared.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ class Song(NamedTuple):
 
 class Outcome(NamedTuple):
     trial: str
-    word: str  # `identical`, `different` or `consistent` (no hashes for this kind of hardware, the same start)
+    word: str  # `identical`, `different` or `consistent` (other bytes on hardware without hashes, the same start)
     detail: str
 
 
@@ -84,6 +85,8 @@ def _judge(song: Song, folder: Path) -> Outcome:
             if changed:
                 return Outcome(song.name, "different", f"{', '.join(changed)} changed")
             return Outcome(song.name, "identical", "every file to the last bit")
+    if song.hashes in (entry["sha256"] for entry in stored["hashes"]):
+        return Outcome(song.name, "identical", "every file to the last bit, as recorded on another kind of hardware")
     recorded = folder / "start.json"
     write_json(recorded, stored["start"])
     tolerance = START_TOLERANCE[song.settings.precision]

@@ -1,7 +1,8 @@
 """Does a recorded result hold? Its hashes, then a rerun, compared by one function.
 
-Training is chaotic: on the same kind of hardware a rerun gives the same bytes or something has changed; on another kind
-the numbers drift apart however right both are. There only the start can be compared, and nothing is said of the rest.
+Training is chaotic: on the same kind of hardware a rerun gives the same bytes or something has changed. On another kind
+it may (neighbouring CPUs often round alike); else the numbers drift apart however right both are, and only the start
+can be compared, within a tolerance.
 """
 
 import hashlib
@@ -103,18 +104,21 @@ def verify(
         recreated = _rerun(settings, encoder_file, Path(folder) / "result", iterations, device)
         here = json.loads((recreated / "provenance.json").read_text())
         same_kind = provenance.kind(here) == provenance.kind(recorded)
-        tolerance = 0.0 if same_kind else START_TOLERANCE[settings.precision]
-        difference = _first_difference(result, recreated, iterations, tolerance)
+        difference = _first_difference(result, recreated, iterations)
+        identical, tolerance = difference is None, START_TOLERANCE[settings.precision]
+        if not (identical or same_kind):
+            difference = compare(result / "start.json", recreated / "start.json", tolerance=tolerance)
+    where = "the same kind of hardware" if same_kind else f"other hardware or versions ({_changed(recorded, here)})"
     if difference:
         word, reason = "different", str(difference)
-    elif same_kind:
+    elif identical:
         compared = "every file" if iterations is None else f"the first {iterations} rows of progress.csv, and the start"
-        word, reason = "identical", f"{compared}, to the last bit, on the same kind of hardware"
+        word, reason = "identical", f"{compared}, to the last bit, on {where}"
     else:
         word = "consistent"
         reason = (
-            f"on other hardware or versions ({_changed(recorded, here)}) the task lists, the initial collection and "
-            f"the first gradient steps agree within {tolerance:g}; what follows is chaotic and cannot be compared there"
+            f"on {where} the task lists, the initial collection and the first gradient steps agree within "
+            f"{tolerance:g}; what follows is chaotic and cannot be compared there"
         )
     return _verdict(result, word, reason, recorded, here, hashes, iterations, difference)
 
@@ -145,9 +149,7 @@ def _rerun(settings: Settings, encoder_file: Path, out: Path, iterations: int | 
     return out
 
 
-def _first_difference(result: Path, recreated: Path, iterations: int | None, tolerance: float) -> Difference | None:
-    if tolerance:
-        return compare(result / "start.json", recreated / "start.json", tolerance=tolerance)
+def _first_difference(result: Path, recreated: Path, iterations: int | None) -> Difference | None:
     names: Sequence[str] = COMPARED if iterations is None else ("start.json", "progress.csv")
     differences = (
         compare(_file(result, name), recreated / name, rows=iterations)

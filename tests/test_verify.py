@@ -116,6 +116,12 @@ def on_other_hardware(result: Path) -> None:
     path.write_text(json.dumps(provenance))
 
 
+def test_the_same_bytes_on_other_hardware_are_identical(result):
+    on_other_hardware(result)
+    verdict = verify(result, iterations=1, say=silent)
+    assert verdict.word == "identical" and "cpu_family: 0/0/0" in verdict.reason
+
+
 def test_on_other_hardware_the_start_is_compared_and_no_more_is_claimed(result):
     on_other_hardware(result)
     unlock(result)
