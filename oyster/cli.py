@@ -141,6 +141,45 @@ def keep_results() -> None:
     click.echo(f"{len(outcome.kept)} results recorded against the present engine, {len(outcome.left)} left stale.")
 
 
+@main.command("export-results")
+@click.argument("grid")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: GRID-results.tar.gz]")
+def export_results(grid, out) -> None:
+    """Pack the results of GRID, e.g. benchmark, with their weights, for import-results in another clone."""
+    from oyster.archive import export_results as export
+
+    out = out or Path(f"{grid}-results.tar.gz")
+    trials = export(grid, out)
+    click.echo(f"{len(trials)} results with weights are in {out} ({out.stat().st_size / 1e6:.1f} MB).")
+    click.echo(f"In another clone: python -m oyster import-results {out.name}")
+
+
+@main.command("import-results")
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Let a result of ARCHIVE take the place of another one that is here.")
+@click.option("--only-valid", is_flag=True, help="Import what can be (exit 1).  [default: all of ARCHIVE, or none]")
+def import_results(archive, replace, only_valid) -> None:
+    """Take in the results that ARCHIVE (a folder, .tar.gz, .tar or .zip) holds, if they could have been trained here.
+
+    Code, settings, encoder and hashes are checked against the working tree; what passes is recorded in dvc.lock.
+    """
+    from oyster.import_results import import_results as take_in
+    from oyster.import_results import in_words
+
+    outcome = take_in(archive, replace=replace, only_valid=only_valid, say=lambda line: click.echo(line, err=True))
+    for remark in outcome.remarks:
+        click.echo(f"note: {remark}")
+    if outcome.refused:
+        click.echo(f"not imported:\n{in_words(outcome.refused)}")
+    click.echo(
+        f"{len(outcome.imported)} results imported and recorded in dvc.lock, {len(outcome.already_here)} here already, "
+        f"{len(outcome.refused)} refused."
+    )
+    if outcome.imported:
+        click.echo("To keep them: git add results dvc.lock && git commit")
+    sys.exit(1 if outcome.refused else 0)
+
+
 @main.command("check-encoder")
 @click.argument("encoder")
 @click.option("--env", "environment", help="Check at this environment's sizes only.  [default: at all of them]")

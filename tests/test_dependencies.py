@@ -61,7 +61,10 @@ def test_encoder_files_import_no_siblings():
 
 FLOORS = [
     {"cli", "__main__"},
-    {"trial", "verify", "comparison", "canary", "keep_results", "conformance", "progress", "worktree"},
+    {
+        *("trial", "verify", "comparison", "canary", "keep_results", "conformance", "progress", "worktree"),
+        *("archive", "import_checks", "import_results", "saved_agent", "simulate", "render"),
+    },
     {"pearl", "encoder_file"},
     {"envs", "settings", "runtime", "rlkit"},
 ]
