@@ -180,6 +180,39 @@ def import_results(archive, replace, only_valid) -> None:
     sys.exit(1 if outcome.refused else 0)
 
 
+@main.command()
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--tasks", help="Test tasks by number, e.g. 0,3,7.  [default: all]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write.  [default: simulations/… as RESULT]")
+@click.option("--video", is_flag=True, help="A GIF a task too, rendered without a screen.")
+@click.option("--seed", type=click.IntRange(min=0), help="Draw anew.  [default: as the recorded meta-test drew]")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="The file weights.safetensors, where it lies elsewhere."
+)
+@click.option("--encoder", help="The encoder's name or file.  [default: the recorded name]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
+    """See the result in folder RESULT move: tables, a plot and pictures of its weights on chosen test tasks."""
+    from oyster.render import choose_backend
+
+    if video:
+        choose_backend()
+    from oyster.simulate import choose_tasks, default_folder, write_simulation
+    from oyster.simulate import simulate as roll_out
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    simulation = roll_out(
+        result, weights=weights, encoder=encoder, seed=seed, device=device, video=video,
+        warn=lambda line: say(f"note: {line}"),
+    )  # fmt: skip
+    chosen = choose_tasks(tasks, len(simulation.tasks))
+    say(simulation.in_words())
+    for path in write_simulation(simulation, chosen, out or default_folder(simulation.settings), video=video, say=say):
+        click.echo(path)
+
+
 @main.command("check-encoder")
 @click.argument("encoder")
 @click.option("--env", "environment", help="Check at this environment's sizes only.  [default: at all of them]")
