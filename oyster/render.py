@@ -50,9 +50,10 @@ class Trajectory(NamedTuple):
 def plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Trajectory], title: str) -> bytes:
     """PNG, a panel a task: the first trajectory and the last of every evaluation. `tasks` (task, parameter)."""
     shown = sorted({trajectory.task for trajectory in trajectories})
+    on_plane = _on_plane(family, trajectories[0])
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(max(2.3 * columns, 4.6), 2.4 * rows + 1.0), dpi=110, layout="constrained")
+    figure = Figure(figsize=(max(2.3 * columns, 4.0), 2.4 * rows + 1.2), dpi=110, layout="constrained")
     panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes, task in zip(panels, shown, strict=False):
         first, last = _ends([trajectory for trajectory in trajectories if trajectory.task == task])
@@ -66,8 +67,11 @@ def plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Tra
         axes.grid(color=PALE, linewidth=0.5)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
-    figure.legend(*_keys(family), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    figure.suptitle(f"{title}: test tasks, return of the first and the last trajectory", fontsize=9)
+    if not on_plane:
+        figure.supxlabel("step", fontsize=8)
+        figure.supylabel(family.trace_name.replace("_", " "), fontsize=8)
+    figure.legend(*_keys(family), loc="outside lower center", ncols=3 if columns > 2 else 1, fontsize=8, frameon=False)
+    figure.suptitle(f"{title}\ntest tasks: return of the first trajectory → of the last", fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -92,7 +96,7 @@ def _draw_target(axes, family: type[TaskFamily], task: np.ndarray) -> None:
 
 def _keys(family: type[TaskFamily]) -> tuple[list, list[str]]:
     handles = [Line2D([], [], color=BEFORE, linestyle="--"), Line2D([], [], color=AFTER)]
-    labels = ["first trajectory: z from the prior", f"last trajectory: adapted ({family.trace_name.replace('_', ' ')})"]
+    labels = ["first trajectory: z from the prior", "last trajectory: adapted"]
     if len(family.parameter_names) in (1, 2):
         star = {"marker": "*", "linestyle": "", "markersize": 9} if len(family.parameter_names) == 2 else {}
         handles.append(Line2D([], [], color=GOAL, **star))
