@@ -1,7 +1,7 @@
 """Pictures of trajectories: a plot of many, and a moving picture of the first and the last on one task.
 
-What a family offers decides the picture: MuJoCo's physics are rendered off the screen, positions on the plane are drawn
-over the goal, and one number (a velocity) is plotted against its target.
+What a family offers decides the picture: MuJoCo's physics are rendered without a screen, positions on the plane are
+drawn over the goal, and one number (a velocity) is plotted against its target.
 """
 
 import io
@@ -28,8 +28,8 @@ PLANE_STEP_MS = 150
 HOLD_MS = 1500  # that the last frame stays
 PHYSICS_SIZE, PLANE_SIZE, BAND = (420, 150), (210, 210), 18  # pixels: width, height; of a line of text
 BACKENDS = ("egl", "osmesa")
-_failures: dict[str, str] = {}  # backend → why it does not work here
 PROBE = "import mujoco; context = mujoco.GLContext(8, 8); context.make_current(); context.free()"
+_failures: dict[str, str] = {}  # backend → why it does not work here
 
 
 class Trajectory(NamedTuple):
@@ -63,12 +63,12 @@ def plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Tra
         _draw_target(axes, family, tasks[task])
         before, after = (np.mean([trajectory.total for trajectory in group]) for group in (first, last))
         axes.set_title(f"task {task}: {before:.1f} → {after:.1f}", fontsize=8)
+        axes.set_xlabel("" if on_plane else "step", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(color=PALE, linewidth=0.5)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     if not on_plane:
-        figure.supxlabel("step", fontsize=8)
         figure.supylabel(family.trace_name.replace("_", " "), fontsize=8)
     figure.legend(*_keys(family), loc="outside lower center", ncols=3 if columns > 2 else 1, fontsize=8, frameon=False)
     figure.suptitle(f"{title}\ntest tasks: return of the first trajectory → of the last", fontsize=9)

@@ -6,6 +6,7 @@ trajectories behind the recorded returns; the comparison with them is told.
 
 import csv
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,8 +43,10 @@ class Simulation(NamedTuple):
 
     def difference(self) -> float | None:
         """The largest difference from a recorded return; None where there is nothing to compare."""
-        if self.recorded is None or len(self.recorded) != len(self.trajectories):
+        if self.recorded is None:
             return None
+        if len(self.recorded) != len(self.trajectories):  # episodes that end by themselves ended otherwise
+            return math.inf
         return max(abs(t.total - value) for t, value in zip(self.trajectories, self.recorded, strict=True))
 
     def in_words(self) -> str:
@@ -113,22 +116,20 @@ def _meta_test(trial: Trial, rows: TaskFamily, seed: int | None) -> MetaTest:
 
 def _read_result(result: Path) -> tuple[Settings, str]:
     """Settings, and the encoder file's SHA-256. InputError where there is no result or a failed one."""
-    try:
-        origin, metrics = (json.loads((result / name).read_text()) for name in ("provenance.json", "metrics.json"))
-    except FileNotFoundError as missing:
-        name = Path(missing.filename).name
+    names = ("provenance.json", "metrics.json", "adaptation.csv")
+    if missing := [name for name in names if not (result / name).is_file()]:
         raise InputError(
-            f"{result} holds no result: {name} is missing. Give a folder as results/benchmark/point-robot/mlp/42."
-        ) from missing
+            f"{result} holds no whole result: {', '.join(missing)} missing there. Give a folder as "
+            "results/benchmark/point-robot/mlp/42."
+        )
+    origin, metrics = (json.loads((result / name).read_text()) for name in names[:2])
     if metrics["failure"]:
         reason, iteration = metrics["failure"]["reason"], metrics["failure"]["iteration"]
         raise InputError(f"{result} has nothing to show: its trial failed in iteration {iteration}: {reason}.")
     return Settings.model_validate(origin["settings"]), origin["encoder_sha256"]
 
 
-def _recorded_returns(path: Path) -> list[float] | None:
-    if not path.exists():
-        return None
+def _recorded_returns(path: Path) -> list[float]:
     with path.open(newline="") as file:
         return [float(row["return"]) for row in csv.DictReader(file)]
 
@@ -203,27 +204,32 @@ def write_simulation(
     An earlier simulation there is replaced. InputError where `out` holds anything else.
     """
     _check_destination(out)
-    shown = [trajectory for trajectory in simulation.trajectories if trajectory.task in tasks]
     scratch = scratch_folder(out)
     with exclusive(scratch):
-        staged = scratch / "simulation"
-        shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed while writing it
-        staged.mkdir()
-        _write_trajectories(staged / TABLES[0], simulation, shown)
-        _write_returns(staged / TABLES[1], simulation, shown)
-        (staged / PLOT).write_bytes(
-            render.plot(simulation.family, simulation.tasks, shown, _title(simulation.settings))
-        )
-        for number, task in enumerate(tasks if video else ()):
-            say(f"drawing task {task} ({number + 1} of {len(tasks)})")
-            mine = [trajectory for trajectory in shown if trajectory.task == task and trajectory.evaluation == 0]
-            gif = render.animate(simulation.family, simulation.tasks[task], mine, _title(simulation.settings))
-            (staged / VIDEO.format(task)).write_bytes(gif)
-        if out.exists():
-            os.replace(out, scratch / "replaced")
-        os.replace(staged, out)
-        remove(scratch)
+        try:
+            staged = scratch / "simulation"
+            shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed while writing it
+            staged.mkdir()
+            _write(simulation, tasks, staged, video, say)
+            if out.exists():
+                os.replace(out, scratch / "replaced")
+            os.replace(staged, out)
+        finally:
+            remove(scratch)
     return sorted(out.iterdir())
+
+
+def _write(simulation: Simulation, tasks: Sequence[int], folder: Path, video: bool, say: Callable[[str], None]) -> None:
+    family, s = simulation.family, simulation.settings
+    title = f"{s.environment}, {s.encoder}, seed {s.seed}"
+    shown = [trajectory for trajectory in simulation.trajectories if trajectory.task in tasks]
+    _write_trajectories(folder / TABLES[0], simulation, shown)
+    _write_returns(folder / TABLES[1], simulation, shown)
+    (folder / PLOT).write_bytes(render.plot(family, simulation.tasks, shown, title))
+    for number, task in enumerate(tasks if video else ()):
+        say(f"drawing task {task} ({number + 1} of {len(tasks)})")
+        run = [trajectory for trajectory in shown if trajectory.task == task and trajectory.evaluation == 0]
+        (folder / VIDEO.format(task)).write_bytes(render.animate(family, simulation.tasks[task], run, title))
 
 
 def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[render.Trajectory]) -> None:
@@ -252,10 +258,6 @@ def _identity(simulation: Simulation, trajectory: render.Trajectory) -> list[Any
 
 def _axes(width: int) -> Sequence[str]:
     return "xyz"[:width] if width <= 3 else [str(axis) for axis in range(width)]
-
-
-def _title(settings: Settings) -> str:
-    return f"{settings.environment}, {settings.encoder}, seed {settings.seed}"
 
 
 def _check_destination(out: Path) -> None:

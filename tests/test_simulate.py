@@ -199,6 +199,14 @@ def test_a_moving_picture_stays_below_a_megabyte(monkeypatch):
     assert 100_000 < len(gif) < render.MAX_BYTES
 
 
+def test_what_cannot_be_drawn_leaves_nothing_behind(tree, tmp_path):
+    simulation = simulate(of(tree, "cheetah-vel"), device="cpu")
+    bodiless = [t._replace(qpos=None) for t in simulation.trajectories]  # a velocity alone makes no moving picture
+    with pytest.raises(InputError, match="no moving picture of CheetahVel"):
+        write_simulation(simulation._replace(trajectories=bodiless), [0], tmp_path / "out", video=True, say=silent)
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -217,7 +225,7 @@ def own(tree, tmp_path) -> Path:
 
 
 def test_missing_and_foreign_files_are_told(own, tree, tmp_path):
-    with pytest.raises(InputError, match=r"provenance\.json is missing"):
+    with pytest.raises(InputError, match=r"provenance\.json, metrics\.json, adaptation\.csv missing"):
         simulate(tmp_path)
     weights = find_weights(own)
     shutil.copy(find_weights(of(tree, "sparse-point-robot")), weights)

@@ -123,6 +123,19 @@ def test_a_result_in_place_gives_way_only_when_told(unpacked, here):
     assert not list(here.folder.rglob("*.partial"))
 
 
+def test_an_import_that_broke_off_goes_on(unpacked, here, monkeypatch):
+    def broken(repo, stage):
+        raise InputError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="disk is full"):
+        patch.setattr(module, "_record", broken)
+        module.import_results(unpacked)
+    assert (here.folder / FIRST / "metrics.json").exists() and FIRST not in (here.folder / "dvc.lock").read_text()
+    outcome = module.import_results(unpacked)
+    assert (outcome.imported, outcome.already_here) == ([RESULTS[1]], [FIRST])
+    assert all(result in (here.folder / "dvc.lock").read_text() for result in RESULTS)
+
+
 def test_missing_weights_come_with_the_same_result(unpacked, here):
     module.import_results(unpacked)
     (here.folder / WEIGHTS).unlink()
