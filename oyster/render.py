@@ -22,11 +22,12 @@ from oyster.runtime.errors import InputError
 INK, PALE, BEFORE, AFTER, GOAL = "#1c2024", "#d4d8dd", "#8a9099", "#0072b2", "#d55e00"
 COLUMNS = 5  # panels in a row of the plot
 MAX_BYTES = 1_000_000  # of a moving picture
-PHYSICS_STRIDE = 2  # steps between two frames: every step of a body is more than eyes need
+PHYSICS_STRIDE = 3  # steps between two frames: every step of a body is more than eyes need
 STEP_MS = 50  # that a step is shown for, ms: half-cheetah's own time; robots on the plane move in slow motion
 PLANE_STEP_MS = 150
 HOLD_MS = 1500  # that the last frame stays
-PHYSICS_SIZE, PLANE_SIZE, BAND = (420, 150), (210, 210), 18  # pixels: width, height; of a line of text
+COLOURS = 64  # of a moving picture
+PHYSICS_SIZE, PLANE_SIZE, BAND = (360, 110), (210, 210), 18  # pixels: width, height; of a line of text
 BACKENDS = ("egl", "osmesa")
 PROBE = "import mujoco; context = mujoco.GLContext(8, 8); context.make_current(); context.free()"
 _failures: dict[str, str] = {}  # backend → why it does not work here
@@ -178,7 +179,7 @@ def _render(family: type[TaskFamily], trajectory: Trajectory, moments: Sequence[
     data = mujoco.MjData(model)
     camera = mujoco.MjvCamera()
     camera.type, camera.trackbodyid = mujoco.mjtCamera.mjCAMERA_TRACKING, 1
-    camera.distance, camera.azimuth, camera.elevation = 2.5, 90.0, -10.0
+    camera.distance, camera.azimuth, camera.elevation = 2.2, 90.0, -7.0
     pictures = []
     with mujoco.Renderer(model, height=PHYSICS_SIZE[1], width=PHYSICS_SIZE[0]) as renderer:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
@@ -236,7 +237,7 @@ def _compose(pictures: Sequence[Image.Image], lines: Sequence[str]) -> Image.Ima
 
 def _encode(frames: Sequence[Image.Image], frame_ms: int) -> bytes:
     """One palette for all frames and no dither: what does not move stays the same, and takes no space."""
-    palette = frames[len(frames) // 2].quantize(64, dither=Image.Dither.NONE)
+    palette = frames[len(frames) // 2].quantize(COLOURS, dither=Image.Dither.NONE)
     flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     buffer = io.BytesIO()
     durations = [frame_ms] * (len(flat) - 1) + [HOLD_MS]
