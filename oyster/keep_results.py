@@ -33,7 +33,7 @@ def keep_results() -> Kept:
     repo = Repo(str(ROOT))
     kept, left = [], {}
     for stage in sorted(repo.index.stages, key=lambda stage: stage.addressing):
-        if not stage.addressing.startswith("train@") or not any(out.hash_info for out in stage.outs):
+        if not (stage.name or "").startswith("train@") or not any(out.hash_info for out in stage.outs):
             continue  # not a trial, or never recorded
         changed = [name for dep in stage.deps for name in _changed(dep)]
         others = [name for name in changed if not name.startswith(ENGINE)]
