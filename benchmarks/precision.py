@@ -1,8 +1,8 @@
 """Does bfloat16 change what is learned? Paired seeds of both precisions, against margins named in advance.
 
 `python benchmarks/precision.py --seeds 10` trains what benchmarks/precision.csv does not yet hold, one trial after the
-other (start several processes with disjoint --first to use more cores), and prints the interval of the mean difference
-of each family. The budget is benchmarks/precision.yaml.
+other (start several processes with disjoint --first to use more cores), and prints the table of docs/precision.md: the
+interval of each family's mean difference. The budget is benchmarks/precision.yaml.
 """
 
 import csv
@@ -14,8 +14,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -59,10 +57,11 @@ def train(environment: str, seed: int, precision: str) -> float:
         return json.loads((out / "metrics.json").read_text())["meta_test_return"]
 
 
-def summary() -> Table:
-    """The 95 % t-interval of the mean paired difference, bfloat16 - float32, of each family."""
+def summary() -> str:
+    """The 95 % t-interval of the mean paired difference, bfloat16 - float32, of each family, in Markdown."""
     known = recorded()
-    table = Table("environment", "pairs", "float32", "bfloat16", "difference, 95 %", "margin", "within")
+    rows = [("environment", "pairs", "float32", "bfloat16", "difference, 95 %", "margin", "shown")]
+    rows.append(("---",) * len(rows[0]))
     for environment, margin in MARGINS.items():
         seeds = sorted({seed for name, seed, _ in known if name == environment})
         seeds = [s for s in seeds if all((environment, s, p) in known for p in ("float32", "bfloat16"))]
@@ -72,29 +71,32 @@ def summary() -> Table:
         difference = rounded - plain
         low, high = stats.t.interval(0.95, len(seeds) - 1, difference.mean(), stats.sem(difference))
         allowed = margin * abs(plain.mean()) if environment == "cheetah-vel" else margin
-        table.add_row(
-            environment,
-            str(len(seeds)),
-            f"{plain.mean():.2f}",
-            f"{rounded.mean():.2f}",
-            f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]",
-            f"±{allowed:.2f}",
-            "yes" if -allowed <= low and high <= allowed else "not shown",
+        rows.append(
+            (
+                environment,
+                str(len(seeds)),
+                f"{plain.mean():.2f}",
+                f"{rounded.mean():.2f}",
+                f"{difference.mean():+.2f} ({low:+.2f} to {high:+.2f})",
+                f"±{allowed:.2f}",
+                "yes" if -allowed <= low and high <= allowed else "no",
+            )
         )
-    return table
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 @click.command()
-@click.option("--seeds", default=10, show_default=True, help="Paired seeds a family.")
+@click.option("--seeds", default=10, show_default=True, help="Paired seeds a family; 0 only prints.")
 @click.option("--first", default=0, show_default=True, help="The first of them.")
-def main(seeds: int, first: int) -> None:
+@click.option("--env", "environments", multiple=True, type=click.Choice(list(MARGINS)), help="[default: all]")
+def main(seeds: int, first: int, environments: tuple[str, ...]) -> None:
     """Train the missing pairs, then print the intervals."""
     for seed in range(first, first + seeds):
-        for environment in MARGINS:
+        for environment in environments or MARGINS:
             for precision in ("float32", "bfloat16"):
                 if (environment, seed, precision) not in recorded():
                     record(environment, seed, precision, train(environment, seed, precision))
-    Console().print(summary())
+    print(summary(), end="")
 
 
 if __name__ == "__main__":
