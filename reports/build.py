@@ -5,6 +5,7 @@ import shlex
 import shutil
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 from reports import figures, page, tables
 from reports.grid import Grid, InputError
@@ -37,7 +38,7 @@ def build(grid: Grid, results_folder: Path, out: Path) -> Results:
         for environment, svg in panels.items():
             path = partial / "figures" / _file_name(kind, environment)
             path.write_text(svg, encoding="utf-8", newline="")
-    (partial / "index.html").write_text(page.render(results, svgs, command), encoding="utf-8", newline="")
+    (partial / "index.html").write_text(page.render(results, _as_drawn(svgs), command), encoding="utf-8", newline="")
     _swap(partial, out)
     return results
 
@@ -58,6 +59,20 @@ def draw(results: Results) -> dict[str, dict[str, str]]:
         svgs["learning"][name] = figures.learning_curves(progress, encoders, name)
         svgs["adaptation"][name] = figures.adaptation_curves(adaptation, encoders, name)
     return svgs
+
+
+def _as_drawn(svgs):
+    words = {"returns": "answer", "learning": "learning", "adaptation": "adaptation"}
+    return [
+        SimpleNamespace(
+            spec=SimpleNamespace(
+                kind=kind, section=words[kind], title=kind.capitalize(), caption="",
+                alt=lambda results, panel, kind=kind: f"{kind} on {panel}",
+            ),
+            panels=panels,
+        )
+        for kind, panels in svgs.items()
+    ]  # fmt: skip
 
 
 def _file_name(kind: str, environment: str) -> str:

@@ -27,6 +27,7 @@ PROVENANCE = {
     "lock_sha256": ("environment", "lock_sha256"), "python": ("environment", "python"),
     "torch": ("environment", "torch"), "mujoco": ("environment", "mujoco"), "numpy": ("environment", "numpy"),
     "runtime": ("environment", "runtime"), "image_digest": ("environment", "image_digest"),
+    "off_lock": ("environment", "off_lock"),
     "cpu": ("hardware", "cpu"), "cores": ("hardware", "cores"), "gpu": ("hardware", "gpu"),
     "device": ("device",), "precision": ("precision",), "threads": ("threads",),
     "parameters": ("parameters",), "wall_seconds": ("wall_seconds",),
@@ -252,7 +253,7 @@ def _number(metrics: dict, key: str, place: Path) -> float | None:
 def _find(recorded: dict, path: tuple[str, ...]) -> object:
     for key in path:
         recorded = recorded.get(key) if isinstance(recorded, dict) else None
-    return recorded
+    return ", ".join(map(str, recorded)) if isinstance(recorded, list) else recorded
 
 
 def _frame(trials: list[dict]) -> pd.DataFrame:

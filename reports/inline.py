@@ -1,0 +1,53 @@
+"""A figure as part of the page: its SVG takes the page's colours, identifiers of its own, and names for its points."""
+
+import re
+from xml.etree import ElementTree
+
+from reports import figures
+
+# Inside the page a figure takes the page's colours, so that it reads in the light and in the dark.
+PAGE_COLOURS = {figures.INK: "currentColor", figures.PAPER: "var(--paper)", figures.RULE: "var(--rule)"}
+LONG_FRACTION = re.compile(r"(\.\d\d)\d+")
+COORDINATES = {"d", "x", "y", "transform", "points", "width", "height"}
+
+
+def inline_svg(svg: str, name: str, label: str) -> str:
+    """The figure as an element to put into the page.
+
+    name: what its identifiers begin with, another for every figure. label: words for who cannot see. A group whose
+    identifier is `encoder|environment|seed|value` becomes a point of that name (attribute data-point), which the
+    page's script can say more about.
+    """
+    root = ElementTree.fromstring(svg)
+    for element in list(root):
+        # The style sheet would reach the whole page; the metadata names addresses that nobody needs here.
+        if element.tag.endswith("}metadata") or element.find("{*}style") is not None:
+            root.remove(element)
+    needed = set(re.findall(r"(?:url\(|href=\")#([^\")]+)", svg))
+    for element in root.iter():
+        element.tag = element.tag.partition("}")[2]
+        attributes = {}
+        for key, value in element.attrib.items():
+            key = key.rpartition("}")[2]
+            if key == "id":
+                if value.count("|") >= 3:
+                    attributes["data-point"] = value
+                elif value in needed:
+                    attributes["id"] = f"{name}-{value}"
+                continue
+            attributes[key] = _adapted(key, value, name)
+        element.attrib = attributes
+    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": label}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _adapted(key: str, value: str, name: str) -> str:
+    if key == "href":
+        return value.replace("#", f"#{name}-")
+    if key == "clip-path":
+        return value.replace("url(#", f"url(#{name}-")
+    if key == "style":
+        return re.sub("|".join(PAGE_COLOURS), lambda match: PAGE_COLOURS[match[0]], value)
+    if key in COORDINATES:
+        return LONG_FRACTION.sub(r"\1", value)  # a hundredth of a point is finer than any screen
+    return value
