@@ -47,7 +47,8 @@ class Results:
 
     trials: one row a trial of the grid, finished or not, in the grid's order. `status` is finished, failed,
         missing or unreadable; `reason` says why for all but the first; provenance is None where not recorded.
-    progress: one row a trial and iteration, failed trials included up to their failure (column `status`).
+    progress: one row a trial and iteration, failed trials included up to their failure (column `status`), with the
+        `wall_seconds` at the iteration's end (blank where not recorded).
     adaptation: one row a trial, task, evaluation and trajectory of the last meta-test, with the task's true
         parameters in columns that each family names (blank in the rows of other families).
     posteriors: one row a trial, task, evaluation and trajectory: mean_k and variance_k of the q(z|c) that the
@@ -115,6 +116,7 @@ def load(folder: Path, grid: Grid) -> Results:
             posteriors.append(attempt(_read_table, place / "posteriors.csv", POSTERIORS, labels))
             scripted.append(attempt(_read_scripted, place / "metrics.json", labels))
             recorded = attempt(_read_json, place / "provenance.json")
+            _add_wall_seconds(progress[-1], _find(recorded, ("iteration_seconds",)))
         trial |= {column: _find(recorded, path) for column, path in PROVENANCE.items()}
         if trial["command"] is None:
             trial["command"] = trial_command(grid.name, environment, encoder, seed)
@@ -124,7 +126,7 @@ def load(folder: Path, grid: Grid) -> Results:
     return Results(
         grid=grid,
         trials=_frame(trials),
-        progress=_join(progress, [*TRIAL, "status", *PROGRESS]),
+        progress=_join(progress, [*TRIAL, "status", *PROGRESS, "wall_seconds"]),
         adaptation=adaptation,
         posteriors=_join(posteriors, [*TRIAL, "status", *POSTERIORS]),
         scripted=_by_task(scripted, adaptation),
@@ -211,6 +213,14 @@ def _read_table(path: Path, columns: list[str], labels: dict) -> pd.DataFrame:
         return table.astype(float).assign(**labels)
     except ValueError as error:
         raise Unreadable(f"{path} holds something that is not a number ({error}).") from error
+
+
+def _add_wall_seconds(progress: pd.DataFrame | None, seconds: object) -> None:
+    """The seconds a trial had run at the end of each iteration, where its provenance has one for every row."""
+    if progress is not None:
+        numbers = isinstance(seconds, list) and all(type(value) in (int, float) for value in seconds)
+        usable = numbers and len(seconds) == len(progress)
+        progress["wall_seconds"] = np.array(seconds if usable else [np.nan] * len(progress), dtype=float)
 
 
 def _read_scripted(path: Path, labels: dict) -> pd.DataFrame | None:
