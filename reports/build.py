@@ -5,14 +5,14 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from reports import folder, page, tables
+from reports import exports, folder, page
 from reports.figures import FIGURES, FigureSpec, Svg
 from reports.grid import Grid
 from reports.results import Results, load
 
 
 def build(grid: Grid, results_folder: Path, out: Path) -> Results:
-    """Write `<out>/index.html`, `tables/*.csv`, `figures/*.svg|.pdf`. Raises InputError, having written nothing.
+    """Write `<out>/index.html`, `tables/*`, `figures/*`. Raises InputError, having written nothing.
 
     The same results give the same bytes, wherever `out` is.
     """
@@ -24,8 +24,7 @@ def build(grid: Grid, results_folder: Path, out: Path) -> Results:
     partial = folder.partial(out)
     for name in ("tables", "figures"):
         (partial / name).mkdir()
-    tables.write_csv(tables.table(results), partial / "tables" / "meta_test_return.csv")
-    tables.write_csv(tables.trials_table(results), partial / "tables" / "trials.csv")
+    exports.write_all(results, partial / "tables")
     for figure in drawn:
         _write(figure, partial)
     (partial / "index.html").write_text(page.render(results, drawn, command), encoding="utf-8", newline="")
