@@ -39,31 +39,35 @@ EVIDENCE = {
 def render(results: Results, drawn: Iterable, command: str) -> str:
     """The whole page as text.
 
-    drawn: figures as `build.draw` gives them, each its spec and its panels (name -> SVG). command: what builds the page.
+    drawn: figures as `build.draw` gives them, each with its spec and its panels (name -> SVG).
+    command: what builds the page.
     """
     figures = sections(results, list(drawn))
     trials = origins(results)
     cells = tables.cells(results)
-    return environment().get_template("page.html.j2").render(
-        **static(),
-        grid=results.grid,
-        command=command,
-        comparable=tables.comparable(results),
-        statuses=results.trials.status.value_counts().to_dict(),
-        mixtures=tables.mixtures(results.trials),
-        remarks=results.remarks,
-        evidence=EVIDENCE,
-        sections=figures,
-        contents=_contents(figures),
-        cells=by_cell(cells),
-        seeds={(encoder, name): [trial for trial in trials if (trial["encoder"], trial["environment"]) == (encoder, name)]
-               for encoder in results.grid.encoders for name in results.grid.environments},
-        budget=records(tables.budget(results)),
-        trials=trials,
-        machines=sorted({trial["hardware"] for trial in trials if trial["hardware"]}),
-        points=_points(trials),
-        files=FILES,
-    )  # fmt: skip
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            **static(),
+            grid=results.grid,
+            command=command,
+            comparable=tables.comparable(results),
+            statuses=results.trials.status.value_counts().to_dict(),
+            mixtures=tables.mixtures(results.trials),
+            remarks=results.remarks,
+            evidence=EVIDENCE,
+            sections=figures,
+            contents=_contents(figures),
+            cells=by_cell(cells),
+            seeds=_by_seed(trials),
+            budget=records(tables.budget(results)),
+            trials=trials,
+            machines=sorted({trial["hardware"] for trial in trials if trial["hardware"]}),
+            points=_points(trials),
+            files=FILES,
+        )
+    )
 
 
 def environment() -> Environment:
@@ -117,6 +121,14 @@ def by_cell(cells: pd.DataFrame) -> dict[tuple[str, str], dict]:
     return {(row["encoder"], row["environment"]): row for row in records(cells)}
 
 
+def _by_seed(trials: list[dict]) -> dict[tuple[str, str], list[dict]]:
+    """The trials of each cell, in the grid's order of seeds."""
+    found = {}
+    for trial in trials:
+        found.setdefault((trial["encoder"], trial["environment"]), []).append(trial)
+    return found
+
+
 def figure_file(kind: str, panel: str, format: str) -> str:
     """Where a panel lies in a report's folder."""
     name = re.sub(r"[^\w.-]+", "-", panel)
@@ -124,7 +136,7 @@ def figure_file(kind: str, panel: str, format: str) -> str:
 
 
 def sections(results: Results, drawn: Iterable) -> dict[str, list[dict]]:
-    """The figures of each section in the page's order, numbered through, their panels inlined. Empty ones are left out."""
+    """The figures of each section in the page's order, numbered through, inlined; without those that are empty."""
     found = {}
     count = 0
     for section in ("answer", *EVIDENCE):
