@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
-from reports import figures, page, tables
+from reports import exports, figures, page, tables
 from reports.grid import Grid, InputError
 from reports.results import Results, load
 
@@ -15,7 +15,7 @@ OWNED = {"index.html", "tables", "figures"}  # what a report's folder may hold, 
 
 
 def build(grid: Grid, results_folder: Path, out: Path) -> Results:
-    """Write `<out>/index.html`, `tables/*.csv`, `figures/*.svg`. Raises InputError, having written nothing.
+    """Write `<out>/index.html`, `tables/*`, `figures/*.svg`. Raises InputError, having written nothing.
 
     The same results give the same bytes, wherever `out` is.
     """
@@ -32,8 +32,7 @@ def build(grid: Grid, results_folder: Path, out: Path) -> Results:
     shutil.rmtree(partial, ignore_errors=True)  # of a build that was killed
     for folder in ("tables", "figures"):
         (partial / folder).mkdir(parents=True)
-    tables.write_csv(tables.table(results), partial / "tables" / "meta_test_return.csv")
-    tables.write_csv(tables.trials_table(results), partial / "tables" / "trials.csv")
+    exports.write_all(results, partial / "tables")
     for kind, panels in svgs.items():
         for environment, svg in panels.items():
             path = partial / "figures" / _file_name(kind, environment)

@@ -136,8 +136,8 @@ def stratified_estimate(strata: Sequence[ArrayLike], seed: int = 0) -> Estimate:
     strata: an array (n,) of scores an environment. As in rliable (Agarwal et al. 2021), seeds are resampled within
     each environment. Percentiles of so few seeds are too narrow (79 to 87 % at three seeds in three environments), so
     the bootstrap gives the standard error here, widened by the root of n / (n - 1), and Student's t the quantile with
-    n - 1 degrees of freedom a stratum: 92 to 96 % at two seeds and more. In one environment of two or three seeds it
-    is the t interval itself. The error is NaN where a stratum has fewer than two values.
+    n - 1 degrees of freedom a stratum that varies: 92 to 96 % at two seeds and more. In one environment of two or
+    three seeds that is the t interval itself. The error is NaN where a stratum has fewer than two values.
     """
     strata = [np.asarray(stratum, dtype=float) for stratum in strata]
     value = interquartile_mean(np.concatenate(strata)) if strata else NAN
@@ -147,9 +147,9 @@ def stratified_estimate(strata: Sequence[ArrayLike], seed: int = 0) -> Estimate:
     rng = np.random.default_rng(seed)
     resampled = [stratum[rng.integers(0, stratum.size, (RESAMPLES, stratum.size))] for stratum in strata]
     error = interquartile_mean(np.concatenate(resampled, axis=1), axis=1).std(ddof=1)  # of (resample,)
-    if all(np.ptp(stratum) == 0 for stratum in strata):
-        error = 0.0  # and not what rounding makes of it
-    degrees = sum(stratum.size - 1 for stratum in strata)
+    degrees = sum(stratum.size - 1 for stratum in strata if np.ptp(stratum) > 0)
+    if not degrees:
+        return Estimate(float(value), 0.0, fewest - 1)  # exactly, whatever rounding makes of the error
     return Estimate(float(value), float(error * np.sqrt(fewest / (fewest - 1))), degrees)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports.results import TRIAL, Results
-from reports.statistics import summarise
+from reports.statistics import interval, summarise
 
 PUBLISHED = Path(__file__).parent / "published"
 PUBLISHED_BUDGET = "benchmark"  # the one budget that the published figures were made with
@@ -14,7 +14,7 @@ OURS, LEADERBOARD, EARLIER = "this run", "published: leaderboard", "published: e
 METRIC = "meta_test_return"
 COUNTS = [
     "n", "seeds_planned", "last5_n", "failed_iteration", "iterations", "environment_steps", "gradient_steps",
-    "cores", "threads", "parameters",
+    "cores", "threads", "parameters", "task",
 ]  # fmt: skip
 # What trials of one table should share before they are compared: column, and its name for readers.
 SAME = {
@@ -134,10 +134,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _row(source: str, environment: str, encoder: str, seeds: pd.Series, values: pd.Series) -> dict:
-    n, mean, standard_deviation, low, high = summarise(values)
+    n, mean, standard_deviation, *_ = summarise(values)
+    low, high, method = interval(values)
     return {
         "source": source, "environment": environment, "encoder": encoder, "n": n, "mean": mean,
-        "standard_deviation": standard_deviation, "ci95_low": low, "ci95_high": high,
+        "standard_deviation": standard_deviation, "ci95_low": low, "ci95_high": high, "ci95_method": method,
         "seeds": tuple(zip(seeds, values, strict=True)),
     }  # fmt: skip
 
