@@ -17,7 +17,7 @@ from reports.inline import inline_svg
 from reports.origins import origins, records
 from reports.results import Results
 
-FORMATS = ("svg",)  # of each panel's files
+FORMATS = ("svg", "pdf")  # of each panel's files
 TEMPLATES = Path(__file__).parent / "templates"
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
 FILES = {
@@ -130,8 +130,10 @@ def _by_seed(trials: list[dict]) -> dict[tuple[str, str], list[dict]]:
 
 
 def figure_file(kind: str, panel: str, format: str) -> str:
-    """Where a panel lies in a report's folder."""
+    """Where a panel lies in a report's folder. A name that a file cannot have as it is ends in its hash."""
     name = re.sub(r"[^\w.-]+", "-", panel)
+    if re.search(r"[^\w .-]", panel):
+        name += "-" + hashlib.sha256(panel.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"figures/{kind}_{name}.{format}"
 
 
