@@ -116,7 +116,7 @@ def load(folder: Path, grid: Grid) -> Results:
             posteriors.append(attempt(_read_table, place / "posteriors.csv", POSTERIORS, labels))
             scripted.append(attempt(_read_scripted, place / "metrics.json", labels))
             recorded = attempt(_read_json, place / "provenance.json")
-            _add_wall_seconds(progress[-1], _find(recorded, ("iteration_seconds",)))
+            _add_wall_seconds(progress[-1], (recorded or {}).get("iteration_seconds"))
         trial |= {column: _find(recorded, path) for column, path in PROVENANCE.items()}
         if trial["command"] is None:
             trial["command"] = trial_command(grid.name, environment, encoder, seed)

@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.curves import count_axis, curves
-from reports.figures.style import INK, FigureSpec, Svg, encoder_keys, key, number, panel
+from reports.figures.style import INK, FigureSpec, Svg, encoder_keys, key, panel
 from reports.results import Results
+from reports.words import number
 
 BOUNDS = {"task_known": ("task known", (4, 2)), "doing_nothing": ("doing nothing", (1, 1.5))}  # name, dashes
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from reports.figures.style import FigureSpec, Svg, dot, encoder_keys, gid, looks, number, panel
+from reports.figures.style import FigureSpec, Svg, dot, encoder_keys, gid, looks, panel
 from reports.results import Results
+from reports.words import number
 
 # Column of the trials frame: what its axis says, and by what a value is multiplied.
 COSTS = {

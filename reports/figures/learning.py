@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.curves import count_axis, curves
-from reports.figures.style import FigureSpec, Svg, encoder_keys, number, panel
+from reports.figures.style import FigureSpec, Svg, encoder_keys, panel
 from reports.results import Results
+from reports.words import number
 
 HOW = (
     "Thin: one seed. Thick, marked: mean of the finished seeds, with its 95 % Student-t interval as a band from "

@@ -21,11 +21,11 @@ from reports.figures.style import (
     grid,
     label,
     looks,
-    number,
     panel,
     powers_of_ten,
 )  # fmt: skip
 from reports.results import Results
+from reports.words import number
 
 SEED_OF_TSNE = 0
 SIGNED = "vlag"  # of seaborn: blue below zero, red above

@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.curves import curves
-from reports.figures.style import INK, FigureSpec, Svg, encoder_keys, number, panel
+from reports.figures.style import INK, FigureSpec, Svg, encoder_keys, panel
 from reports.figures.tasks import task_returns
 from reports.results import Results
+from reports.words import number
 
 ALL = "all environments"
 THRESHOLDS = np.arange(-50, 106, 2) / 100  # of the normalised score: 0 is doing nothing, 1 acting with the task known

@@ -184,11 +184,6 @@ def label(name: str, longest: int = 26) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def number(value: float, digits: int = 2) -> str:
-    """A number as text, with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
 def powers_of_ten(axis) -> None:
     """Ticks of an axis that holds base-ten logarithms, as 10⁻³."""
     raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

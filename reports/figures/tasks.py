@@ -18,10 +18,10 @@ from reports.figures.style import (
     grid,
     label,
     looks,
-    number,
     panel,
 )
 from reports.results import Results
+from reports.words import number
 
 REGRET = "viridis_r"  # dark where much is lost
 

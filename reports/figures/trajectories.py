@@ -5,11 +5,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from reports.figures.parameters import median_trial, parameters, spaced, spread_out
-from reports.figures.style import COLOURS, INK, PAPER, Cells, FigureSpec, Svg, beneath, grid, key, label, number
+from reports.figures.style import COLOURS, INK, PAPER, Cells, FigureSpec, Svg, beneath, grid, key, label
 from reports.results import Results
+from reports.words import number
 
 TASKS_ON_A_PLANE, TASKS_OVER_TIME = 5, 3  # no more than there are colours
-LONGEST = 100  # points of a drawn curve
+LONGEST = 200  # points of a drawn curve
 
 
 def trajectories(results: Results) -> dict[str, Svg]:
