@@ -1,14 +1,14 @@
 """Two commits' results side by side: which cells moved, whether by more than noise, and what else changed."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from scipy import stats
 
-from reports import tables
+from reports import statistics, tables
 from reports.grid import Grid
-from reports.origins import origins
+from reports.origins import origins, records
 from reports.results import Results
 
 IDENTICAL, SAME, WITHIN = "identical to the last bit", "same returns, other records differ", "moved within noise"
@@ -94,7 +94,9 @@ def compare(before: Results, after: Results) -> list[Cell]:
     """A cell for each encoder and environment of either side, in the order of their grids."""
     grid = joint_grid(before.grid, after.grid)
     sides = [_by_identity(side) for side in (before, after)]
-    means = [{(row.environment, row.encoder): row for row in tables.cells(side).itertuples()} for side in (before, after)]
+    means = [
+        {(row.environment, row.encoder): row for row in tables.cells(side).itertuples()} for side in (before, after)
+    ]
     cells = []
     for environment in grid.environments:
         for encoder in grid.encoders:
@@ -106,8 +108,7 @@ def compare(before: Results, after: Results) -> list[Cell]:
                 differing = differing_records(before.folder / place, after.folder / place) if both else []
                 trials.append(Trial(environment, encoder, seed, *pair, differing, _causes(*pair) if both else []))
             rows = [side.get((environment, encoder)) for side in means]
-            rows = [row if row is not None and row.n else None for row in rows]
-            cells.append(_cell(environment, encoder, rows, trials))
+            cells.append(_cell(environment, encoder, *rows, trials))
     return cells
 
 
@@ -149,8 +150,7 @@ def trials_table(cells: list[Cell]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _cell(environment: str, encoder: str, rows: list, trials: list[Trial]) -> Cell:
-    before, after = (row._asdict() if row is not None else None for row in rows)
+def _cell(environment: str, encoder: str, before: dict | None, after: dict | None, trials: list[Trial]) -> Cell:
     difference = low = high = None
     if before and after:
         difference = after["mean"] - before["mean"]
@@ -173,10 +173,14 @@ def _verdict(before: dict | None, after: dict | None, low: float | None, high: f
 
 def _welch(values: list[float], others: list[float]) -> tuple[float | None, float | None]:
     """The 95 % interval of the difference of means; none below two values a side, or without any spread."""
-    if min(len(values), len(others)) < 2 or len(set(values)) == len(set(others)) == 1:
-        return None, None
-    interval = stats.ttest_ind(values, others, equal_var=False).confidence_interval(0.95)
-    return float(interval.low), float(interval.high)
+    found = statistics.difference(statistics.mean_estimate(values), statistics.mean_estimate(others))
+    low, high = float(found.low), float(found.high)
+    return (low, high) if min(len(values), len(others)) > 1 and math.isfinite(low) else (None, None)
+
+
+def _means(results: Results) -> dict[tuple[str, str], dict]:
+    cells = records(tables.cells(results))
+    return {(cell["environment"], cell["encoder"]): cell for cell in cells if cell["n"]}
 
 
 def _by_identity(results: Results) -> dict[tuple[str, str, int], dict]:

@@ -3,20 +3,20 @@
 import re
 from xml.etree import ElementTree
 
-from reports import figures
+from reports.figures.style import INK, PAPER, RULE
 
 # Inside the page a figure takes the page's colours, so that it reads in the light and in the dark.
-PAGE_COLOURS = {figures.INK: "currentColor", figures.PAPER: "var(--paper)", figures.RULE: "var(--rule)"}
+PAGE_COLOURS = {INK: "currentColor", PAPER: "var(--paper)", RULE: "var(--rule)"}
 LONG_FRACTION = re.compile(r"(\.\d\d)\d+")
 COORDINATES = {"d", "x", "y", "transform", "points", "width", "height"}
 
 
-def inline_svg(svg: str, name: str, label: str) -> str:
+def inline_svg(svg: str, name: str, label: str, side: str = "") -> str:
     """The figure as an element to put into the page.
 
     name: what its identifiers begin with, another for every figure. label: words for who cannot see. A group whose
-    identifier is `encoder|environment|seed|value` becomes a point of that name (attribute data-point), which the
-    page's script can say more about.
+    identifier is `encoder|environment|seed|value` becomes a point of that name, after `side` (attribute data-point),
+    which the page's script can say more about.
     """
     root = ElementTree.fromstring(svg)
     for element in list(root):
@@ -31,7 +31,7 @@ def inline_svg(svg: str, name: str, label: str) -> str:
             key = key.rpartition("}")[2]
             if key == "id":
                 if value.count("|") >= 3:
-                    attributes["data-point"] = value
+                    attributes["data-point"] = side + value
                 elif value in needed:
                     attributes["id"] = f"{name}-{value}"
                 continue

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import tables
+from reports import comparisons, tables
+from reports.figures.style import gid
 from reports.inline import inline_svg
 from reports.origins import origins, records
 from reports.results import Results
@@ -44,12 +44,12 @@ def render(results: Results, drawn: Iterable, command: str) -> str:
     """
     figures = sections(results, list(drawn))
     trials = origins(results)
-    cells = tables.cells(results)
     return (
         environment()
         .get_template("page.html.j2")
         .render(
             **static(),
+            **comparisons.page_context(results),
             grid=results.grid,
             command=command,
             comparable=tables.comparable(results),
@@ -59,12 +59,10 @@ def render(results: Results, drawn: Iterable, command: str) -> str:
             evidence=EVIDENCE,
             sections=figures,
             contents=_contents(figures),
-            cells=by_cell(cells),
-            seeds=_by_seed(trials),
             budget=records(tables.budget(results)),
             trials=trials,
             machines=sorted({trial["hardware"] for trial in trials if trial["hardware"]}),
-            points=_points(trials),
+            points=points(trials),
             files=FILES,
         )
     )
@@ -116,19 +114,6 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def by_cell(cells: pd.DataFrame) -> dict[tuple[str, str], dict]:
-    """Rows by encoder and environment."""
-    return {(row["encoder"], row["environment"]): row for row in records(cells)}
-
-
-def _by_seed(trials: list[dict]) -> dict[tuple[str, str], list[dict]]:
-    """The trials of each cell, in the grid's order of seeds."""
-    found = {}
-    for trial in trials:
-        found.setdefault((trial["encoder"], trial["environment"]), []).append(trial)
-    return found
-
-
 def figure_file(kind: str, panel: str, format: str) -> str:
     """Where a panel lies in a report's folder. A name that a file cannot have as it is ends in its hash."""
     name = re.sub(r"[^\w.-]+", "-", panel)
@@ -153,6 +138,7 @@ def _figure(results: Results, figure, number: int) -> dict:
     panels = [
         {
             "name": name,
+            "heading": None,
             "environment": name if name in results.grid.environments else None,
             "svg": Markup(inline_svg(svg, f"{kind}{index}", figure.spec.alt(results, name))),
             "files": {format.upper(): quote(figure_file(kind, name, format)) for format in FORMATS},
@@ -165,14 +151,14 @@ def _figure(results: Results, figure, number: int) -> dict:
 def _contents(sections: dict[str, list[dict]]) -> dict[str, str]:
     """What the page holds, for its list of contents: anchor and title."""
     evidence = {section: title for section, title in EVIDENCE.items() if sections[section] or section == "cost"}
-    own = {"gaps": "Gaps", "provenance": "Provenance", "take": "Take it with you"}
-    return {"answer": "The answer", **evidence, **own}
+    return {"answer": "The answer", "comparisons": "Comparisons", **evidence, "published": "Published",
+            "gaps": "Gaps", "provenance": "Provenance", "take": "Take it with you"}  # fmt: skip
 
 
-def _points(trials: list[dict]) -> dict[str, dict]:
-    """What the script tells of a seed's dot, by the name that figures give it."""
+def points(trials: list[dict], side: str = "") -> dict[str, dict]:
+    """What the script tells of a seed's dot, by the name that figures give it, after `side`."""
     return {
-        f"{trial['encoder']}|{trial['environment']}|{trial['seed']}": {
+        side + gid(trial["encoder"], trial["environment"], trial["seed"], 0).rpartition("|")[0]: {
             "encoder": trial["encoder"],
             "environment": trial["environment"],
             "seed": trial["seed"],

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,9 +39,12 @@ def read_revision(repository: Path, name: str, grid: str, folder: Path) -> Revis
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
     try:
-        return Revision(name, commit, load(folder / "results" / grid, read_grid(folder / "params.yaml", grid)))
+        results = load(folder / "results" / grid, read_grid(folder / "params.yaml", grid))
     except InputError as error:
         raise InputError(f"In {called}: {str(error).replace(f'{folder}/', '')}") from error
+    trials = results.trials.assign(reason=[reason.replace(f"{folder}/", "") for reason in results.trials.reason])
+    remarks = [remark.replace(f"{folder}/", "") for remark in results.remarks]
+    return Revision(name, commit, replace(results, trials=trials, remarks=remarks))
 
 
 def _resolve(repository: Path, name: str) -> str:

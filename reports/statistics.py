@@ -130,7 +130,7 @@ def mean_estimate(values: ArrayLike) -> Estimate:
     return Estimate(mean(values), standard_deviation(values) / values.size**0.5, values.size - 1)
 
 
-def stratified_estimate(strata: Sequence[ArrayLike], seed: int = 0) -> Estimate:
+def stratified_estimate(strata: Sequence[ArrayLike], seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
     """The interquartile mean of all strata's values together, with its stratified-bootstrap standard error.
 
     strata: an array (n,) of scores an environment. As in rliable (Agarwal et al. 2021), seeds are resampled within
@@ -145,7 +145,7 @@ def stratified_estimate(strata: Sequence[ArrayLike], seed: int = 0) -> Estimate:
     if fewest < 2:
         return Estimate(float(value), NAN, NAN)
     rng = np.random.default_rng(seed)
-    resampled = [stratum[rng.integers(0, stratum.size, (RESAMPLES, stratum.size))] for stratum in strata]
+    resampled = [stratum[rng.integers(0, stratum.size, (resamples, stratum.size))] for stratum in strata]
     error = interquartile_mean(np.concatenate(resampled, axis=1), axis=1).std(ddof=1)  # of (resample,)
     degrees = sum(stratum.size - 1 for stratum in strata if np.ptp(stratum) > 0)
     if not degrees:

@@ -9,7 +9,7 @@ const number = (text) => text === "" ? NaN : Number(text.replace("\u2212", "-").
 function sortKey(unit, column) {
   const row = unit.rows ? unit.rows[0] : unit;
   const cell = row.cells[column];
-  return cell ? cell.dataset.sort ?? cell.textContent.trim() : "";
+  return cell ? cell.dataset.value ?? cell.textContent.trim() : "";
 }
 
 function compare(a, b) {
@@ -113,6 +113,7 @@ const filters = document.getElementById("filters");
 if (filters) {
   filters.hidden = false;
   const boxes = all("input", filters);
+  const showAll = document.getElementById("show-all");
   const show = () => {
     const off = { encoder: new Set(), environment: new Set() };
     for (const box of boxes) if (!box.checked) off[box.dataset.filter].add(box.value);
@@ -125,9 +126,10 @@ if (filters) {
       return `${total - names.size} of ${total} ${kind}s`;
     });
     document.getElementById("shown").textContent = parts.length ? `Shown: ${parts.join(", ")}.` : "";
+    showAll.hidden = !parts.length;
   };
   filters.addEventListener("change", show);
-  document.getElementById("show-all").addEventListener("click", () => {
+  showAll.addEventListener("click", () => {
     for (const box of boxes) box.checked = true;
     show();
   });

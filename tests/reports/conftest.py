@@ -1,15 +1,16 @@
 """Results trees made up for the reports' tests, in the format that trials write."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reports.build import build
 from reports.grid import Grid, read_grid
-from reports.results import trial_command
+from reports.results import Results, load, trial_command
 
 GRID = {
     "environments": ["cheetah-vel", "sparse-point-robot", "point-robot"],
@@ -157,6 +158,34 @@ def _trace(kind: str, parameters: list, evaluations: int, count: int, random) ->
 def new_tree(tmp_path):
     """Call it for a fresh Tree; keyword arguments override parts of the grid."""
     return lambda name="demo", **overrides: Tree(tmp_path / name, name, GRID | overrides)
+
+
+@pytest.fixture
+def results_of(tmp_path):
+    """Call it with {(environment, encoder): returns by seed, None where one is missing} for Results of just these.
+
+    `bounds`: environment -> scripted returns of doing nothing and of the task known. Seeds count from 1.
+    """
+
+    def make(returns: dict, bounds: dict | None = None, last5: dict | None = None) -> Results:
+        environments, encoders = (tuple(dict.fromkeys(key[axis] for key in returns)) for axis in (0, 1))
+        seeds = range(1, 1 + max(map(len, returns.values())))
+        empty = load(tmp_path, Grid("demo", environments, encoders, tuple(seeds)))
+        rows = empty.trials.to_dict("records")
+        for row in rows:
+            key, place = (row["environment"], row["encoder"]), row["seed"] - 1
+            value = ([*returns.get(key, []), *[None] * len(seeds)])[place]
+            if value is not None:
+                five = last5[key][place] if last5 else value
+                row |= {"status": "finished", "reason": "", "meta_test_return": value, "meta_test_return_last5": five}
+        scripted = pd.DataFrame(
+            [(name, 0.0, *both) for name, both in (bounds or {}).items()],
+            columns=["environment", "task", "doing_nothing", "task_known"],
+        )
+        trials = pd.DataFrame(rows, columns=empty.trials.columns).astype(empty.trials.dtypes)
+        return replace(empty, trials=trials, scripted=scripted)
+
+    return make
 
 
 @pytest.fixture(scope="session")
