@@ -92,7 +92,7 @@ def test_each_fate_is_told_with_what_else_differs(moved):
     assert cells["noise"].causes == {"settings": 1, "precision": 1}
     assert cells["curve"].trials[1].differing == ["progress.csv"]
     page = (moved.root / "compared" / "index.html").read_text(encoding="utf-8")
-    for words in (*FATES.values(), "settings", "(1 of 3 seeds)", "progress.csv", "12 of 21", "python -m oyster verify"):
+    for words in (*FATES.values(), "settings", "(1 of 3 seeds)", "progress.csv", "15 of 21", "python -m oyster verify"):
         assert words in page
     assert str(moved.root) not in page and "/tmp" not in page
     table = pd.read_csv(moved.root / "compared" / "tables" / "cells.csv").set_index("encoder")
