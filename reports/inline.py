@@ -9,6 +9,8 @@ from reports.figures.style import INK, PAPER, RULE
 PAGE_COLOURS = {INK: "currentColor", PAPER: "var(--paper)", RULE: "var(--rule)"}
 LONG_FRACTION = re.compile(r"(\.\d\d)\d+")
 COORDINATES = {"d", "x", "y", "transform", "points", "width", "height"}
+LINE = re.compile(r"\s*(?:[ML] -?[\d.]+ -?[\d.]+\s*)+")
+STEP = re.compile(r"([ML]) (-?[\d.]+) (-?[\d.]+)")
 
 
 def inline_svg(svg: str, name: str, label: str, side: str = "") -> str:
@@ -37,6 +39,10 @@ def inline_svg(svg: str, name: str, label: str, side: str = "") -> str:
                 continue
             attributes[key] = _adapted(key, value, name)
         element.attrib = attributes
+        if element.tag != "text":  # elsewhere blanks are only the file's layout
+            element.text = (element.text or "").strip() or None
+        element.tail = (element.tail or "").strip() or None
+    _unwrap(root)
     root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": label}
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -48,6 +54,28 @@ def _adapted(key: str, value: str, name: str) -> str:
         return value.replace("url(#", f"url(#{name}-")
     if key == "style":
         return re.sub("|".join(PAGE_COLOURS), lambda match: PAGE_COLOURS[match[0]], value)
+    if key == "d" and LINE.fullmatch(value):
+        return _relative(value)
     if key in COORDINATES:
         return LONG_FRACTION.sub(r"\1", value)  # a hundredth of a point is finer than any screen
     return value
+
+
+def _relative(path: str) -> str:
+    """A path of straight lines in steps of a tenth of a point, each from where the last one ended: a third as long."""
+    at, parts, last = (0, 0), [], ""
+    for letter, x, y in STEP.findall(path):
+        place = round(float(x) * 10), round(float(y) * 10)
+        steps = " ".join(f"{(new - old) / 10:g}" for new, old in zip(place, at, strict=True))
+        parts.append(f"{'' if letter == last == 'L' else letter.lower()}{steps}")
+        at, last = place, letter
+    return " ".join(parts)
+
+
+def _unwrap(element: ElementTree.Element) -> None:
+    """Put the children of groups that say nothing in the place of the group."""
+    children = []
+    for child in element:
+        _unwrap(child)
+        children += list(child) if child.tag == "g" and not child.attrib else [child]
+    element[:] = children
