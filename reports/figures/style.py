@@ -13,6 +13,8 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -33,9 +35,19 @@ STYLE = {
 
 
 class Svg(str):
-    """A figure as SVG text; `pdf` is its twin in bytes."""
+    """A figure as SVG text; it also knows its twin for paper."""
 
-    pdf: bytes = b""
+    figure: Figure
+
+    @property
+    def pdf(self) -> bytes:
+        """The same figure as PDF."""
+        twin = io.BytesIO()
+        with _styled():
+            FigureCanvasPdf(self.figure).print_pdf(
+                twin, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer"))
+            )
+        return twin.getvalue()
 
 
 class FigureSpec(NamedTuple):
@@ -201,14 +213,13 @@ def _styled() -> Iterator[None]:
 
 def _save(figure: Figure) -> Svg:
     engine = figure.get_layout_engine()
-    if engine is not None:  # solve once, for both files
+    if engine is not None:  # solve once, for both files; the canvases below would not
         engine.execute(figure)
         figure.set_layout_engine("none")
-    text, twin = io.StringIO(), io.BytesIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(twin, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    text = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     svg = Svg(text.getvalue())
-    svg.pdf = twin.getvalue()
+    svg.figure = figure
     return svg
 
 
