@@ -8,6 +8,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -18,6 +19,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+CAPTIONS = Path(__file__).parents[1] / "captions"
 INK, PAPER, RULE = "#1c2024", "#ffffff", "#d4d8dd"  # the page swaps these three for its own, light or dark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")  # one more than the colours: 42 pairs before one comes again
@@ -63,6 +65,12 @@ class FigureSpec(NamedTuple):
     caption: str
     draw: Callable
     alt: Callable
+
+
+def figure(kind: str, section: str, title: str, draw: Callable, alt: Callable) -> FigureSpec:
+    """A figure with the caption of its kind, which lies apart because Snakemake's own report shows it too."""
+    caption = " ".join((CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8").split())
+    return FigureSpec(kind, section, title, caption, draw, alt)
 
 
 class Look(NamedTuple):
