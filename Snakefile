@@ -24,10 +24,10 @@ def settings(budget):  # what a trial reads of params.yaml
     return [lookup(key, within=config) for key in keys]
 def evidence():  # the report's tables and figures that are there; DVC writes and removes them, so no rule may own them
     for caption in Path("reports/captions").glob("*.rst"):
-        kind = caption.stem
+        kind, what = caption.stem, caption.stem.replace("_", " ")
         for path in Path("reports/benchmark").glob("tables/*.csv" if kind == "tables" else f"figures/{kind}_*.svg"):
-            labels = {kind.replace("_", " "): path.stem.removeprefix(f"{kind}_")}
-            yield report(str(path), caption=str(caption), category=kind.split("_")[0], labels=labels)
+            labels = {"what": what, "of": path.stem.removeprefix(f"{kind}_")}
+            yield report(str(path), caption=str(caption), category=what.split()[0], labels=labels)
 
 rule all:  # the benchmark: DVC decides what is stale and versions what comes out
     input: ".pipeline/report.done", trials("benchmark", STAMP)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports import comparisons, pairs, published, tables
-from reports.results import ADAPTATION, NUMBERS, PROVENANCE, SCRIPTED, TRIAL, Results
+from reports.results import ADAPTATION, NUMBERS, PROGRESS, PROVENANCE, SCRIPTED, TRIAL, Results
 
 PARQUET = "results.parquet"
 DIGITS = 3
@@ -34,12 +34,14 @@ class Table(NamedTuple):
 
 
 def write_all(results: Results, folder: Path) -> None:
-    """Write `<name>.csv`, `.tex` and `.md` of every table, and results.parquet, into a folder that exists."""
+    """Write `<name>.csv`, `.tex`, `.md` of every table, learning.csv and results.parquet, into a folder that exists."""
     for table in all_tables(results):
         tables.write_csv(table.frame, folder / f"{table.name}.csv")
         _write(folder / f"{table.name}.tex", latex(table))
         _write(folder / f"{table.name}.md", markdown(table))
     write_parquet(trajectories(results), folder / PARQUET)
+    learning = [*TRIAL, "status", *PROGRESS, "wall_seconds"]  # too long for paper
+    tables.write_csv(results.progress[learning], folder / "learning.csv")
 
 
 def all_tables(results: Results) -> list[Table]:
