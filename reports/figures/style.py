@@ -195,7 +195,8 @@ def key(words: str, mark: str | None, **style) -> Line2D:
 def encoder_keys(encoders: Sequence[str], line: bool = True) -> list[Line2D]:
     """The legend's entries of encoders."""
     stroke = {"linestyle": "-", "linewidth": 2.2} if line else {}
-    return [key(label(name), look.mark, color=look.colour, **stroke) for name, look in looks(encoders).items()]
+    longest = 26 if len(encoders) <= 6 else 18  # many go into columns
+    return [key(label(name, longest), look.mark, color=look.colour, **stroke) for name, look in looks(encoders).items()]
 
 
 def label(name: str, longest: int = 26) -> str:

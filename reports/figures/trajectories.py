@@ -105,8 +105,8 @@ def _over_time(results: Results, environment: str, traces: list) -> Svg:
 
 def _titles(cells: Cells, traces: list) -> None:
     for line, (encoder, seed, trace) in zip(cells.axes, traces, strict=True):
-        line[0].set_title(f"{label(encoder, 18)}, seed {seed}: first", loc="left", fontsize=8.5, pad=3)
-        line[1].set_title(f"trajectory {trace.shape[2]}", loc="left", fontsize=8.5, pad=3)
+        line[0].set_title(f"{label(encoder, 18)}, seed {seed}", loc="left", fontsize=8.5, pad=3)
+        line[1].set_title(f"trajectory 1 left, {trace.shape[2]} right", loc="right", fontsize=7.5, pad=3)
         for axes in line:
             axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=4))
             axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=4))

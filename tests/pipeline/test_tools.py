@@ -31,7 +31,7 @@ def test_dvc_shows_and_compares_metrics(project):
     assert len(shown) == 4 and shown[metrics]["data"]["meta_test_return"] == before["meta_test_return"]
     changed = before | {"meta_test_return": before["meta_test_return"] + 1}
     (project.folder / metrics).write_text(json.dumps(changed))
-    told = json.loads(project.run("dvc", "metrics", "diff", "--json").stdout)["diff"][metrics]["meta_test_return"]
+    told = json.loads(project.run("dvc", "metrics", "diff", "--json").stdout)[metrics]["meta_test_return"]
     assert round(told["diff"], 6) == 1 and told["old"] == before["meta_test_return"]
 
 
