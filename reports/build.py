@@ -24,27 +24,24 @@ def build(grid: Grid, results_folder: Path, out: Path) -> Results:
     partial = folder.partial(out)
     for name in ("tables", "figures"):
         (partial / name).mkdir()
-    exports.write_all(results, partial / "tables")
+    taken = exports.write_all(results, partial / "tables")
     for figure in drawn:
-        _write(figure, partial)
-    (partial / "index.html").write_text(page.render(results, drawn, command), encoding="utf-8", newline="")
+        for name, svg in figure.panels.items():
+            path = partial / page.figure_file(figure.spec.kind, name, "svg")
+            path.write_text(svg, encoding="utf-8", newline="")
+            path.with_suffix(".pdf").write_bytes(svg.pdf)
+    (partial / "index.html").write_text(page.render(results, drawn, taken, command), encoding="utf-8", newline="")
     folder.swap(partial, out)
     return results
 
 
 class Drawn(NamedTuple):
-    """A figure: what it is, and its panels, name -> SVG (with its twin for paper, `pdf`)."""
+    """A figure drawn: what it is, and its panels by name."""
 
     spec: FigureSpec
     panels: dict[str, Svg]
 
 
 def draw(results: Results) -> list[Drawn]:
-    """Every figure of the report."""
+    """Every figure, in the page's order; one for which there is nothing to draw has no panels."""
     return [Drawn(spec, spec.draw(results)) for spec in FIGURES]
-
-
-def _write(figure: Drawn, place: Path) -> None:
-    for panel, svg in figure.panels.items():
-        (place / page.figure_file(figure.spec.kind, panel, "svg")).write_text(svg, encoding="utf-8", newline="")
-        (place / page.figure_file(figure.spec.kind, panel, "pdf")).write_bytes(svg.pdf)

@@ -51,7 +51,7 @@ class Cell(NamedTuple):
     """An encoder on an environment: means over the seeds that finished on either side, and what became of it.
 
     before, after: rows of `tables.cells`, None without a finished seed. difference: after minus before, with the 95 %
-    Welch interval low to high; None where it cannot be told.
+    Welch interval low to high; None where it cannot be told, or where returns are the same ones.
     """
 
     environment: str
@@ -94,9 +94,7 @@ def compare(before: Results, after: Results) -> list[Cell]:
     """A cell for each encoder and environment of either side, in the order of their grids."""
     grid = joint_grid(before.grid, after.grid)
     sides = [_by_identity(side) for side in (before, after)]
-    means = [
-        {(row.environment, row.encoder): row for row in tables.cells(side).itertuples()} for side in (before, after)
-    ]
+    means = [_means(side) for side in (before, after)]
     cells = []
     for environment in grid.environments:
         for encoder in grid.encoders:
@@ -156,6 +154,8 @@ def _cell(environment: str, encoder: str, before: dict | None, after: dict | Non
         difference = after["mean"] - before["mean"]
         low, high = _welch(*([value for _, value in row["seeds"]] for row in (after, before)))
     verdict = _verdict(before, after, low, high, {trial.verdict for trial in trials} - {NEITHER})
+    if verdict in (IDENTICAL, SAME):
+        low = high = None  # these are the same runs, of which an interval between independent ones says nothing
     return Cell(environment, encoder, before, after, difference, low, high, verdict, trials)
 
 

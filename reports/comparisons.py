@@ -69,8 +69,10 @@ def comparisons(results: Results) -> dict:
     """groups: an environment each, and the aggregate, with its pairs in words; last5: what the last iteration's
     noise does to them."""
     every = pairs.every_pair(results)
+    places = [(name, "return") for name in results.grid.environments]
+    places += [(AGGREGATE, "normalised score")] if len(places) > 1 else []
     return {
-        "groups": [_group(name, group) for (name, _), group in every.groupby(["environment", "scale"], sort=False)],
+        "groups": [_group(name, every[(every.environment == name) & (every.scale == scale)]) for name, scale in places],
         "baseline": BASELINE,
         "last5": _last5(results, every),
     }

@@ -33,15 +33,20 @@ class Table(NamedTuple):
     printed: tuple[str, ...]
 
 
-def write_all(results: Results, folder: Path) -> None:
-    """Write `<name>.csv`, `.tex`, `.md` of every table, learning.csv and results.parquet, into a folder that exists."""
-    for table in all_tables(results):
+def write_all(results: Results, folder: Path) -> list[Table]:
+    """Write `<name>.csv`, `.tex` and `.md` of every table, and results.parquet, into a folder that exists.
+
+    Returns the tables. Learning curves are too long for paper: learning.csv alone.
+    """
+    written = all_tables(results)
+    for table in written:
         tables.write_csv(table.frame, folder / f"{table.name}.csv")
         _write(folder / f"{table.name}.tex", latex(table))
         _write(folder / f"{table.name}.md", markdown(table))
     write_parquet(trajectories(results), folder / PARQUET)
-    learning = [*TRIAL, "status", *PROGRESS, "wall_seconds"]  # too long for paper
+    learning = [*TRIAL, "status", *PROGRESS, "wall_seconds"]
     tables.write_csv(results.progress[learning], folder / "learning.csv")
+    return written
 
 
 def all_tables(results: Results) -> list[Table]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reports.grid import InputError
 
-OWNED = {"index.html", "tables", "figures", "results.parquet"}  # what a report's folder may hold, hence may lose
+OWNED = {"index.html", "tables", "figures"}  # what a report's folder may hold, hence may lose
 
 
 def replaceable(out: Path) -> Path:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import comparisons, tables
+from reports import comparisons, exports, tables
 from reports.figures.style import gid
 from reports.inline import inline_svg
 from reports.origins import origins, records
@@ -20,10 +20,6 @@ from reports.results import Results
 FORMATS = ("svg", "pdf")  # of each panel's files
 TEMPLATES = Path(__file__).parent / "templates"
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
-FILES = {
-    "Trials, a row each": {"CSV": "tables/trials.csv"},
-    "Meta-test return, ours and published": {"CSV": "tables/meta_test_return.csv"},
-}
 # The sections made of figures that follow the comparisons: anchor, and title for readers.
 EVIDENCE = {
     "learning": "How it learns",
@@ -36,11 +32,11 @@ EVIDENCE = {
 }
 
 
-def render(results: Results, drawn: Iterable, command: str) -> str:
+def render(results: Results, drawn: Iterable, taken: Iterable[exports.Table], command: str) -> str:
     """The whole page as text.
 
     drawn: figures as `build.draw` gives them, each with its spec and its panels (name -> SVG).
-    command: what builds the page.
+    taken: the tables that lie beside the page. command: what builds the page.
     """
     figures = sections(results, list(drawn))
     trials = origins(results)
@@ -63,7 +59,7 @@ def render(results: Results, drawn: Iterable, command: str) -> str:
             trials=trials,
             machines=sorted({trial["hardware"] for trial in trials if trial["hardware"]}),
             points=points(trials),
-            files=FILES,
+            files=_files(taken),
         )
     )
 
@@ -153,6 +149,16 @@ def _contents(sections: dict[str, list[dict]]) -> dict[str, str]:
     evidence = {section: title for section, title in EVIDENCE.items() if sections[section] or section == "cost"}
     return {"answer": "The answer", "comparisons": "Comparisons", **evidence, "published": "Published",
             "gaps": "Gaps", "provenance": "Provenance", "take": "Take it with you"}  # fmt: skip
+
+
+def _files(taken: Iterable[exports.Table]) -> dict[str, dict[str, str]]:
+    """By a table's caption the files that hold it; and the one that holds everything."""
+    formats = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
+    files = {
+        table.caption.rstrip("."): {name: f"tables/{table.name}.{suffix}" for name, suffix in formats.items()}
+        for table in taken
+    }
+    return files | {"Every trial, test task and trajectory, a row each": {"Parquet": f"tables/{exports.PARQUET}"}}
 
 
 def points(trials: list[dict], side: str = "") -> dict[str, dict]:

@@ -44,9 +44,15 @@ def bounds(results: Results) -> dict[str, tuple[float, float]]:
     return {row.Index: (row.doing_nothing, row.task_known) for row in means.itertuples()}
 
 
+def returns(results: Results, metric: str = LAST) -> dict[tuple[str, str], np.ndarray]:
+    """(environment, encoder) → the finished trials' returns, by seed in the grid's order; no key where none is."""
+    finished = results.trials[(results.trials.status == "finished") & results.trials[metric].notna()]
+    return {key: group[metric].to_numpy() for key, group in finished.groupby(TRIAL[:2], sort=False)}
+
+
 def environment_cells(results: Results, environment: str, metric: str = LAST) -> list[Cell]:
     """A cell an encoder, in the grid's order, of the finished trials' returns."""
-    by_encoder = _values(results, metric)
+    by_encoder = returns(results, metric)
     cells = []
     for encoder in results.grid.encoders:
         values = by_encoder.get((environment, encoder), np.zeros(0))
@@ -61,7 +67,7 @@ def aggregate_cells(results: Results, metric: str = LAST) -> list[Cell]:
     An encoder without a finished seed in one of them, or an environment without scripted returns, leaves no
     aggregate: a mean over other environments would be a mean of something else.
     """
-    scale, by_encoder = bounds(results), _values(results, metric)
+    scale, by_encoder = bounds(results), returns(results, metric)
     cells = []
     for number, encoder in enumerate(results.grid.encoders):
         values = {name: by_encoder.get((name, encoder), np.zeros(0)) for name in results.grid.environments}
@@ -120,7 +126,8 @@ def ranks(cells: list[Cell], compared: pd.DataFrame) -> dict[str, tuple[int, int
     interval for fewer than two encoders, or where nothing is distinguishable, nobody has a rank.
     """
     usable = compared[compared.verdict != UNKNOWN]
-    ranked = [cell.encoder for cell in cells if cell.encoder in set(usable["first"]) | set(usable["second"])]
+    tested = {*usable["first"], *usable["second"]}
+    ranked = [cell.encoder for cell in cells if cell.encoder in tested]
     decided = usable[usable.verdict == BETTER]
     wins, losses = decided["first"].value_counts(), decided["second"].value_counts()
     spans = {name: (1 + int(losses.get(name, 0)), len(ranked) - int(wins.get(name, 0))) for name in ranked}
@@ -137,12 +144,6 @@ def every_pair(results: Results, metric: str = LAST) -> pd.DataFrame:
         frames.append(pairs(aggregate_cells(results, metric)).assign(environment=AGGREGATE, scale="normalised score"))
     frame = pd.concat(frames, ignore_index=True)
     return frame[["environment", "scale", *frame.columns.drop(["environment", "scale"])]]
-
-
-def _values(results: Results, metric: str) -> dict[tuple[str, str], np.ndarray]:
-    """(environment, encoder) → the finished trials' values, by seed in the grid's order."""
-    finished = results.trials[(results.trials.status == "finished") & results.trials[metric].notna()]
-    return {key: group[metric].to_numpy() for key, group in finished.groupby(TRIAL[:2], sort=False)}
 
 
 def _columns(estimates) -> np.ndarray:

@@ -39,13 +39,10 @@ def beside(results: Results) -> pd.DataFrame:
     `sources`: the leaderboard's mean minus the earlier run's, one-sample t on the earlier run's seeds.
     """
     board, earlier = leaderboard().query("type == 'baseline'"), by_seed()
-    rows = []
+    values, rows = pairs.returns(results), []
     for row in board.itertuples():
         encoder = row.model.removesuffix("_encoder")
-        ours = np.zeros(0)
-        if row.environment in results.grid.environments and encoder in results.grid.encoders:
-            cells = pairs.environment_cells(results, row.environment)
-            ours = next(cell.strata[0] for cell in cells if cell.encoder == encoder)
+        ours = values.get((row.environment, encoder), np.zeros(0))
         theirs = earlier[(earlier.environment == row.environment) & (earlier.encoder == encoder)].value
         mine, past = statistics.mean_estimate(ours), statistics.mean_estimate(theirs)
         given = statistics.constant(row.value)

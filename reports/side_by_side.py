@@ -62,9 +62,7 @@ def _render(sides: list[Revision], cells: list[Cell], grid: str) -> str:
             figures=list(_figures(sides, joint)),
             files=FILES,
             command=shlex.join(["python", "-m", "reports", "compare", *arguments]),
-            points=dict(
-                chain(*(page.points(origins(side.results), f"{i}:").items() for i, side in enumerate(sides)))
-            ),
+            points=dict(chain(*(page.points(origins(side.results), f"{i}:").items() for i, side in enumerate(sides)))),
         )
     )
 
