@@ -72,7 +72,10 @@ def comparisons(results: Results) -> dict:
     places = [(name, "return") for name in results.grid.environments]
     places += [(AGGREGATE, "normalised score")] if len(places) > 1 else []
     return {
-        "groups": [_group(name, every[(every.environment == name) & (every.scale == scale)]) for name, scale in places],
+        "groups": [
+            _group(name, every[(every.environment == name) & (every.scale == scale)]) | {"scale": scale}
+            for name, scale in places
+        ],
         "baseline": BASELINE,
         "last5": _last5(results, every),
     }

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports import comparisons, pairs, published, tables
-from reports.results import ADAPTATION, NUMBERS, PROVENANCE, SCRIPTED, TRIAL, Results
+from reports.results import ADAPTATION, NUMBERS, PROGRESS, PROVENANCE, SCRIPTED, TRIAL, Results
 
 PARQUET = "results.parquet"
 DIGITS = 3
@@ -36,7 +36,7 @@ class Table(NamedTuple):
 def write_all(results: Results, folder: Path) -> list[Table]:
     """Write `<name>.csv`, `.tex` and `.md` of every table, and results.parquet, into a folder that exists.
 
-    Returns the tables.
+    Returns the tables. Learning curves are too long for paper: learning.csv alone.
     """
     written = all_tables(results)
     for table in written:
@@ -44,6 +44,8 @@ def write_all(results: Results, folder: Path) -> list[Table]:
         _write(folder / f"{table.name}.tex", latex(table))
         _write(folder / f"{table.name}.md", markdown(table))
     write_parquet(trajectories(results), folder / PARQUET)
+    learning = [*TRIAL, "status", *PROGRESS, "wall_seconds"]
+    tables.write_csv(results.progress[learning], folder / "learning.csv")
     return written
 
 

@@ -1,8 +1,6 @@
 """A results tree, read into tidy frames: a row a trial, an iteration, a trajectory; and what is missing."""
 
 import hashlib
-import json
-import math
 import re
 import zipfile
 from collections.abc import Callable
@@ -14,12 +12,21 @@ import numpy as np
 import pandas as pd
 
 from reports.grid import Grid, InputError
+from reports.trial_files import (
+    SCRIPTED,
+    Unreadable,
+    add_wall_seconds,
+    find,
+    read_json,
+    read_outcome,
+    read_scripted,
+    read_table,
+)
 
 TRIAL = ["environment", "encoder", "seed"]
 PROGRESS = ["iteration", "environment_steps", "gradient_steps", "meta_test_return"]
 ADAPTATION = ["task", "evaluation", "trajectory", "return"]
 POSTERIORS = ["task", "evaluation", "trajectory", "mean_0", "variance_0"]
-SCRIPTED = ["doing_nothing", "task_known"]
 # Column of the trials frame: where it lies in provenance.json.
 PROVENANCE = {
     "commit": ("commit",), "dirty": ("dirty",), "diff_sha256": ("diff_sha256",),
@@ -87,10 +94,6 @@ class Results:
         return trace if trace.size else None
 
 
-class Unreadable(Exception):
-    """A file of a trial is there and cannot be used."""
-
-
 def load(folder: Path, grid: Grid) -> Results:
     """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`. InputError without a folder."""
     if not folder.is_dir():
@@ -107,17 +110,17 @@ def load(folder: Path, grid: Grid) -> Results:
     for environment, encoder, seed in grid.trials():
         identity = {"environment": environment, "encoder": encoder, "seed": seed}
         place = folder / environment / encoder / str(seed)
-        trial = identity | _read_outcome(place, identity)
+        trial = identity | read_outcome(place, identity)
         recorded = {}
         if trial["status"] in ("finished", "failed"):
             labels = identity | {"status": trial["status"]}
-            progress.append(attempt(_read_table, place / "progress.csv", PROGRESS, labels))
-            adaptation.append(attempt(_read_table, place / "adaptation.csv", ADAPTATION, labels))
-            posteriors.append(attempt(_read_table, place / "posteriors.csv", POSTERIORS, labels))
-            scripted.append(attempt(_read_scripted, place / "metrics.json", labels))
-            recorded = attempt(_read_json, place / "provenance.json")
-            _add_wall_seconds(progress[-1], (recorded or {}).get("iteration_seconds"))
-        trial |= {column: _find(recorded, path) for column, path in PROVENANCE.items()}
+            progress.append(attempt(read_table, place / "progress.csv", PROGRESS, labels))
+            adaptation.append(attempt(read_table, place / "adaptation.csv", ADAPTATION, labels))
+            posteriors.append(attempt(read_table, place / "posteriors.csv", POSTERIORS, labels))
+            scripted.append(attempt(read_scripted, place / "metrics.json", labels))
+            recorded = attempt(read_json, place / "provenance.json")
+            add_wall_seconds(progress[-1], (recorded or {}).get("iteration_seconds"))
+        trial |= {column: find(recorded, path) for column, path in PROVENANCE.items()}
         if trial["command"] is None:
             trial["command"] = trial_command(grid.name, environment, encoder, seed)
         trials.append(trial)
@@ -157,103 +160,6 @@ def _slug(name: str, plain: str) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{re.sub('[^A-Za-z0-9_]+', '', name)[:24]}_{digest}"
-
-
-def _read_outcome(place: Path, identity: dict) -> dict:
-    """status, reason, failed_iteration and the two returns of the trial that should lie at `place`."""
-    blank = {"reason": "", "failed_iteration": None, "meta_test_return": None, "meta_test_return_last5": None}
-    if not (place / "metrics.json").exists():
-        begun = place.with_name(place.name + ".partial").is_dir()
-        reason = "begun, and not ended (running, or interrupted)" if begun else "not run yet"
-        return blank | {"status": "missing", "reason": reason}
-    try:
-        metrics = _read_json(place / "metrics.json")
-        for key, expected in identity.items():
-            if metrics.get(key) != expected:
-                raise Unreadable(f"{place / 'metrics.json'} is of {key} {metrics.get(key)!r}, not {expected!r}.")
-        final, last5 = (_number(metrics, key, place) for key in ("meta_test_return", "meta_test_return_last5"))
-        failure = metrics.get("failure")
-        if failure is not None and not isinstance(failure, dict):
-            raise Unreadable(f"{place / 'metrics.json'}: failure is {failure!r}; expected null or a mapping.")
-    except Unreadable as error:
-        return blank | {"status": "unreadable", "reason": str(error)}
-    if failure is None and final is not None:
-        return blank | {"status": "finished", "meta_test_return": final, "meta_test_return_last5": last5}
-    failure = failure or {}
-    reason = str(failure.get("reason") or "failed without a recorded reason")
-    return blank | {"status": "failed", "reason": reason, "failed_iteration": failure.get("iteration")}
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Unreadable(f"{path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise Unreadable(f"{path} is not valid JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise Unreadable(f"{path} holds no mapping.")
-    return content
-
-
-def _read_table(path: Path, columns: list[str], labels: dict) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise Unreadable(f"{path} cannot be read ({error.strerror}).") from error
-    except (
-        ValueError,
-        pd.errors.ParserError,
-    ) as error:  # EmptyDataError and UnicodeDecodeError are ValueErrors
-        raise Unreadable(f"{path} is not a table ({error}).") from error
-    absent = [column for column in columns if column not in table]
-    if absent:
-        raise Unreadable(f"{path} has no column {', '.join(absent)}.")
-    try:
-        return table.astype(float).assign(**labels)
-    except ValueError as error:
-        raise Unreadable(f"{path} holds something that is not a number ({error}).") from error
-
-
-def _add_wall_seconds(progress: pd.DataFrame | None, seconds: object) -> None:
-    """The seconds a trial had run at the end of each iteration, where its provenance has one for every row."""
-    if progress is not None:
-        numbers = isinstance(seconds, list) and all(type(value) in (int, float) for value in seconds)
-        usable = numbers and len(seconds) == len(progress)
-        progress["wall_seconds"] = np.array(seconds if usable else [np.nan] * len(progress), dtype=float)
-
-
-def _read_scripted(path: Path, labels: dict) -> pd.DataFrame | None:
-    """task, doing_nothing, task_known of one trial's record; None where it has no scripted returns."""
-    scripted = _read_json(path).get("scripted_returns")
-    if scripted is None:
-        return None
-    columns = [scripted.get(name) if isinstance(scripted, dict) else None for name in SCRIPTED]
-    numbers = all(
-        isinstance(column, list)
-        and all(type(value) in (int, float) and math.isfinite(value) for value in column)
-        and len(column) == len(columns[0])
-        for column in columns
-    )
-    if not numbers:
-        raise Unreadable(f"{path}: scripted_returns is not {' and '.join(SCRIPTED)}, a finite number a task each.")
-    frame = pd.DataFrame(dict(zip(SCRIPTED, columns, strict=True)), dtype=float)
-    return frame.rename_axis("task").reset_index().astype({"task": float}).assign(**labels)
-
-
-def _number(metrics: dict, key: str, place: Path) -> float | None:
-    value = metrics.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Unreadable(f"{place / 'metrics.json'}: {key} is {value!r}; expected a finite number or null.")
-    return float(value)
-
-
-def _find(recorded: dict, path: tuple[str, ...]) -> object:
-    for key in path:
-        recorded = recorded.get(key) if isinstance(recorded, dict) else None
-    return ", ".join(map(str, recorded)) if isinstance(recorded, list) else recorded
 
 
 def _frame(trials: list[dict]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.curves import count_axis, curves
-from reports.figures.style import INK, FigureSpec, Svg, encoder_keys, key, panel
+from reports.figures.style import INK, Svg, encoder_keys, figure, key, panel
 from reports.results import Results
 from reports.words import number
 
@@ -59,13 +59,5 @@ def alt(results: Results, environment: str) -> str:
 
 
 FIGURES = [
-    FigureSpec(
-        "adaptation", "adaptation", "Return by adaptation trajectory",
-        "The last meta-test, trajectory by trajectory: the first runs on the prior, later ones on what was "
-        "inferred from all before (some environments keep the prior for several). Thin: one seed, mean over test "
-        "tasks and evaluations. Thick: mean of seeds, with its 95 % Student-t interval as a band from three seeds "
-        "on, cut at the panel's edges. Dotted and dashed: what needs no training, doing nothing and acting with "
-        "the task known.",
-        adaptation, alt,
-    ),
-]  # fmt: skip
+    figure("adaptation", "adaptation", "Return by adaptation trajectory", adaptation, alt),
+]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from reports.figures.style import FigureSpec, Svg, dot, encoder_keys, gid, looks, panel
+from reports.figures.style import FigureSpec, Svg, dot, encoder_keys, figure, gid, looks, panel
 from reports.results import Results
 from reports.words import number
 
@@ -61,23 +61,12 @@ def _alt(column: str) -> Callable[[Results, str], str]:
     return alt
 
 
-def _spec(kind: str, column: str, title: str, caption: str) -> FigureSpec:
-    return FigureSpec(kind, "cost", title, caption, _against(column), _alt(column))
+def _spec(kind: str, column: str, title: str) -> FigureSpec:
+    return figure(kind, "cost", title, _against(column), _alt(column))
 
 
 FIGURES = [
-    _spec(
-        "cost_speed", "gradient_steps_per_second", "Return against speed",
-        "A dot a finished trial: its return against the gradient steps it made a second. Speed depends on the "
-        "machine and its load: compare only trials of like hardware.",
-    ),
-    _spec(
-        "cost_wall_time", "wall_seconds", "Return against wall time",
-        "A dot a finished trial: its return against the wall time of the whole trial, rollouts and meta-tests "
-        "included. It depends on the machine and its load.",
-    ),
-    _spec(
-        "cost_parameters", "parameters", "Return against the encoder's size",
-        "A dot a finished trial: its return against the number of parameters of its encoder.",
-    ),
-]  # fmt: skip
+    _spec("cost_speed", "gradient_steps_per_second", "Return against speed"),
+    _spec("cost_wall_time", "wall_seconds", "Return against wall time"),
+    _spec("cost_parameters", "parameters", "Return against the encoder's size"),
+]

@@ -4,14 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.curves import count_axis, curves
-from reports.figures.style import FigureSpec, Svg, encoder_keys, panel
+from reports.figures.style import Svg, encoder_keys, figure, panel
 from reports.results import Results
 from reports.words import number
-
-HOW = (
-    "Thin: one seed. Thick, marked: mean of the finished seeds, with its 95 % Student-t interval as a band from "
-    "three seeds on, cut at the panel's edges. Dotted: a trial up to its failure, not in the mean."
-)
 
 
 def environment_steps(results: Results) -> dict[str, Svg]:
@@ -59,21 +54,7 @@ def alt(results: Results, environment: str) -> str:
 
 
 FIGURES = [
-    FigureSpec(
-        "learning_environment_steps", "learning", "Return against environment steps",
-        "Meta-test return after each iteration against the environment steps of meta-training (those of the "
-        f"meta-test are not counted): what a return costs in data. {HOW}",
-        environment_steps, alt,
-    ),
-    FigureSpec(
-        "learning_gradient_steps", "learning", "Return against gradient steps",
-        f"The same returns against gradient steps: what they cost in optimisation. {HOW}",
-        gradient_steps, alt,
-    ),
-    FigureSpec(
-        "learning_wall_time", "learning", "Return against wall time",
-        "The same returns against wall time, which depends on the machine and on what else ran on it: compare only "
-        f"trials of like hardware and load. Means are taken at each iteration, at the seeds' mean time. {HOW}",
-        wall_time, alt,
-    ),
-]  # fmt: skip
+    figure("learning_environment_steps", "learning", "Return against environment steps", environment_steps, alt),
+    figure("learning_gradient_steps", "learning", "Return against gradient steps", gradient_steps, alt),
+    figure("learning_wall_time", "learning", "Return against wall time", wall_time, alt),
+]

@@ -13,23 +13,22 @@ from reports.figures.parameters import Scale, hue, median_trial, parameters, sca
 from reports.figures.style import (
     INK,
     Cells,
-    FigureSpec,
     Svg,
     beneath,
     colour_bar,
     encoder_keys,
+    figure,
     grid,
     label,
     looks,
     panel,
     powers_of_ten,
-)  # fmt: skip
+)
 from reports.results import Results
 from reports.words import number
 
 SEED_OF_TSNE = 0
 SIGNED = "vlag"  # of seaborn: blue below zero, red above
-WHICH_SEED = "of the seed whose return is the median (seeds' latent spaces are not alike, so they cannot be averaged)"
 
 
 def means(results: Results) -> dict[str, Svg]:
@@ -226,26 +225,9 @@ def alt_projection(results: Results, environment: str) -> str:
 
 
 FIGURES = [
-    FigureSpec(
-        "posterior_means", "posterior", "Posterior mean against the task",
-        f"The mean of each latent dimension after the last trajectory, {WHICH_SEED}. Where one number says what a "
-        "task is, a point is one evaluation of one task; where goals lie on a plane, a dot stands at each goal, "
-        "blue below zero and red above, full colour at the dimension's largest value. A dimension that ignores the "
-        "task shows no pattern.",
-        means, alt_means,
+    figure("posterior_means", "posterior", "Posterior mean against the task", means, alt_means),
+    figure(
+        "posterior_contraction", "posterior", "Contraction of the posterior with context", contraction, alt_contraction
     ),
-    FigureSpec(
-        "posterior_contraction", "posterior", "Contraction of the posterior with context",
-        "Variance of q(z|c) after each trajectory, geometric mean over latent dimensions, test tasks and "
-        "evaluations; the prior has 1. Thin: one seed. Thick: mean of seeds, with its 95 % Student-t interval from "
-        "three seeds on. Encoders without information bottleneck have no variance and are not drawn.",
-        contraction, alt_contraction,
-    ),
-    FigureSpec(
-        "posterior_projection", "posterior", "Posterior means in two dimensions",
-        f"Means of the final posteriors, a dot a test task and evaluation, {WHICH_SEED}; by PCA, and by t-SNE with "
-        "a fixed seed. Colour is the task: where like colours lie together, the encoder tells tasks apart. "
-        "Distances in t-SNE mean little.",
-        projection, alt_projection,
-    ),
-]  # fmt: skip
+    figure("posterior_projection", "posterior", "Posterior means in two dimensions", projection, alt_projection),
+]

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports.figures.curves import curves
-from reports.figures.style import INK, FigureSpec, Svg, encoder_keys, panel
+from reports.figures.style import INK, Svg, encoder_keys, figure, panel
 from reports.figures.tasks import task_returns
 from reports.results import Results
 from reports.words import number
@@ -83,13 +83,5 @@ def alt(results: Results, panel_name: str) -> str:
 
 
 FIGURES = [
-    FigureSpec(
-        "profiles", "profiles", "Performance profiles",
-        "For each score, the share of runs that exceed it; a run is one seed on one test task, normalised between "
-        "doing nothing on that task (0) and acting with it known (1). A curve that lies above another everywhere "
-        "is better at every demand. Thin: one seed. Thick: mean of seeds, with its 95 % Student-t interval at each "
-        "score, from three seeds on. Over all environments each counts the same, and only seeds that finished in "
-        "every environment are counted.",
-        profiles, alt,
-    ),
-]  # fmt: skip
+    figure("profiles", "profiles", "Performance profiles", profiles, alt),
+]

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reports import published, tables
-from reports.figures.style import INK, PAPER, RULE, FigureSpec, Svg, dot, gid, key, label, looks, note, panel
+from reports.figures.style import INK, PAPER, RULE, Svg, dot, figure, gid, key, label, looks, note, panel
 from reports.results import Results
 from reports.statistics import interval
 from reports.words import number
@@ -117,13 +117,5 @@ def alt(results: Results, environment: str) -> str:
 
 
 FIGURES = [
-    FigureSpec(
-        "returns", "answer", "Meta-test return of every seed",
-        "A dot a finished seed, a bar at their mean, a line over the 95 % interval of that mean (Student-t below "
-        "ten seeds, bootstrap from ten on; none where all seeds agree; an arrowhead where it runs on beyond the "
-        "panel). Open marks are published figures, drawn only where the budget is theirs: a diamond for the "
-        "leaderboard's mean of the same encoder, small circles for the seeds of the earlier published run, and a "
-        "row of all other leaderboard entries. Each environment has its own scale.",
-        returns, alt,
-    ),
-]  # fmt: skip
+    figure("returns", "answer", "Meta-test return of every seed", returns, alt),
+]

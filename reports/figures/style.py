@@ -8,14 +8,18 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+CAPTIONS = Path(__file__).parents[1] / "captions"
 INK, PAPER, RULE = "#1c2024", "#ffffff", "#d4d8dd"  # the page swaps these three for its own, light or dark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")  # one more than the colours: 42 pairs before one comes again
@@ -33,9 +37,19 @@ STYLE = {
 
 
 class Svg(str):
-    """A figure as SVG text; `pdf` is its twin in bytes."""
+    """A figure as SVG text; it also knows its twin for paper."""
 
-    pdf: bytes = b""
+    figure: Figure
+
+    @property
+    def pdf(self) -> bytes:
+        """The same figure as PDF."""
+        twin = io.BytesIO()
+        with _styled():
+            FigureCanvasPdf(self.figure).print_pdf(
+                twin, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer"))
+            )
+        return twin.getvalue()
 
 
 class FigureSpec(NamedTuple):
@@ -51,6 +65,12 @@ class FigureSpec(NamedTuple):
     caption: str
     draw: Callable
     alt: Callable
+
+
+def figure(kind: str, section: str, title: str, draw: Callable, alt: Callable) -> FigureSpec:
+    """A figure with the caption of its kind, which lies apart because Snakemake's own report shows it too."""
+    caption = " ".join((CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8").split())
+    return FigureSpec(kind, section, title, caption, draw, alt)
 
 
 class Look(NamedTuple):
@@ -175,7 +195,8 @@ def key(words: str, mark: str | None, **style) -> Line2D:
 def encoder_keys(encoders: Sequence[str], line: bool = True) -> list[Line2D]:
     """The legend's entries of encoders."""
     stroke = {"linestyle": "-", "linewidth": 2.2} if line else {}
-    return [key(label(name), look.mark, color=look.colour, **stroke) for name, look in looks(encoders).items()]
+    longest = 26 if len(encoders) <= 6 else 18  # many go into columns
+    return [key(label(name, longest), look.mark, color=look.colour, **stroke) for name, look in looks(encoders).items()]
 
 
 def label(name: str, longest: int = 26) -> str:
@@ -201,14 +222,13 @@ def _styled() -> Iterator[None]:
 
 def _save(figure: Figure) -> Svg:
     engine = figure.get_layout_engine()
-    if engine is not None:  # solve once, for both files
+    if engine is not None:  # solve once, for both files; the canvases below would not
         engine.execute(figure)
         figure.set_layout_engine("none")
-    text, twin = io.StringIO(), io.BytesIO()
-    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(twin, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    text = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     svg = Svg(text.getvalue())
-    svg.pdf = twin.getvalue()
+    svg.figure = figure
     return svg
 
 

@@ -11,10 +11,10 @@ from reports.figures.parameters import parameters, scale, spaced
 from reports.figures.style import (
     INK,
     Cells,
-    FigureSpec,
     Svg,
     colour_bar,
     encoder_keys,
+    figure,
     grid,
     label,
     looks,
@@ -146,13 +146,5 @@ def _told(results: Results, environment: str, task: float) -> str:
 
 
 FIGURES = [
-    FigureSpec(
-        "tasks", "tasks", "Return against the task's true parameter",
-        "The last trajectory of the last meta-test, task by task: which tasks fail. Where one number says what a "
-        "task is (a target velocity, the angle of a goal), a dot is one seed on one task, the line the mean of the "
-        "seeds, between what doing nothing and acting with the task known return. Where goals lie on a plane, a "
-        "disc at each goal is coloured by the return lost against acting with the task known, mean of the seeds; "
-        "the small dots under it are the seeds, the cross is the origin.",
-        tasks, alt,
-    ),
-]  # fmt: skip
+    figure("tasks", "tasks", "Return against the task's true parameter", tasks, alt),
+]

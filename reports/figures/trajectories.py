@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from reports.figures.parameters import median_trial, parameters, spaced, spread_out
-from reports.figures.style import COLOURS, INK, PAPER, Cells, FigureSpec, Svg, beneath, grid, key, label
+from reports.figures.style import COLOURS, INK, PAPER, Cells, Svg, beneath, figure, grid, key, label
 from reports.results import Results
 from reports.words import number
 
@@ -105,8 +105,8 @@ def _over_time(results: Results, environment: str, traces: list) -> Svg:
 
 def _titles(cells: Cells, traces: list) -> None:
     for line, (encoder, seed, trace) in zip(cells.axes, traces, strict=True):
-        line[0].set_title(f"{label(encoder, 18)}, seed {seed}: first", loc="left", fontsize=8.5, pad=3)
-        line[1].set_title(f"trajectory {trace.shape[2]}", loc="left", fontsize=8.5, pad=3)
+        line[0].set_title(f"{label(encoder, 18)}, seed {seed}", loc="left", fontsize=8.5, pad=3)
+        line[1].set_title(f"trajectory 1 left, {trace.shape[2]} right", loc="right", fontsize=7.5, pad=3)
         for axes in line:
             axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=4))
             axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=4))
@@ -130,13 +130,5 @@ def alt(results: Results, environment: str) -> str:
 
 
 FIGURES = [
-    FigureSpec(
-        "trajectories", "trajectories", "Trajectories before and after adaptation",
-        "The first and the last trajectory of the last meta-test's first evaluation, of the seed whose return is "
-        "the median. Test tasks are taken at even ranks of their parameter or their goal's direction, "
-        f"{TASKS_ON_A_PLANE} on a plane and {TASKS_OVER_TIME} over time; here colour is the task. On a plane: a "
-        "cross at the goal, an open dot at the start, a filled one at the end. Over time: the recorded quantity, "
-        "dashed where the task wants it.",
-        trajectories, alt,
-    ),
-]  # fmt: skip
+    figure("trajectories", "trajectories", "Trajectories before and after adaptation", trajectories, alt),
+]

@@ -125,7 +125,8 @@ class Tree:
                             "numpy": "2.3.0", "runtime": "host", "image_digest": None, "off_lock": []},
             "hardware": {"cpu": "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz", "cores": 2, "gpu": None},
             "device": "cpu", "precision": "float32", "threads": 1, "wall_seconds": 41.7 + seed,
-            "iteration_seconds": [], "environment_steps": 6000, "gradient_steps": 1200,
+            "iteration_seconds": [6.5 * (i + 1) for i in range(iterations)],
+            "environment_steps": 6000, "gradient_steps": 1200,
             "gradient_steps_per_second": 96.4, "peak_memory_mb": 412.0, "parameters": 83610,
             "command": trial_command(self.name, environment, encoder, seed),
         }  # fmt: skip

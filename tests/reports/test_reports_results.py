@@ -52,6 +52,7 @@ def test_a_failed_trial_is_not_counted_and_its_iterations_are_kept(new_tree):
     [
         ({"meta_test_return": float("nan")}, "finite"),
         ({"meta_test_return": "high"}, "finite"),
+        ({"meta_test_return": 10**400}, "finite"),
         ({"seed": 7}, "seed 7"),
         ({"failure": "broken"}, "failure"),
     ],
