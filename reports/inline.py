@@ -13,12 +13,13 @@ LINE = re.compile(r"\s*(?:[ML] -?[\d.]+ -?[\d.]+\s*)+")
 STEP = re.compile(r"([ML]) (-?[\d.]+) (-?[\d.]+)")
 
 
-def inline_svg(svg: str, name: str, label: str, side: str = "") -> str:
+def inline_svg(svg: str, name: str, label: str, styles: dict[str, str], side: str = "") -> str:
     """The figure as an element to put into the page.
 
-    name: what its identifiers begin with, another for every figure. label: words for who cannot see. A group whose
-    identifier is `encoder|environment|seed|value` becomes a point of that name, after `side` (attribute data-point),
-    which the page's script can say more about.
+    name: what its identifiers begin with, another for every figure. label: words for who cannot see. styles:
+    declarations -> class, of the whole page; what is new here is added. A group whose identifier is
+    `encoder|environment|seed|value` becomes a point of that name, after `side` (attribute data-point), which the
+    page's script can say more about.
     """
     root = ElementTree.fromstring(svg)
     for element in list(root):
@@ -37,7 +38,10 @@ def inline_svg(svg: str, name: str, label: str, side: str = "") -> str:
                 elif value in needed:
                     attributes["id"] = f"{name}-{value}"
                 continue
-            attributes[key] = _adapted(key, value, name)
+            value = _adapted(key, value, name)
+            if key == "style":
+                key, value = "class", styles.setdefault(value, f"f{len(styles)}")
+            attributes[key] = value
         element.attrib = attributes
         if element.tag != "text":  # elsewhere blanks are only the file's layout
             element.text = (element.text or "").strip() or None
@@ -45,6 +49,11 @@ def inline_svg(svg: str, name: str, label: str, side: str = "") -> str:
     _unwrap(root)
     root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": label}
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def sheet(styles: dict[str, str]) -> str:
+    """The classes that figures use, as a style sheet: each of many dots then names its look in three letters."""
+    return "\n".join(f".{name} {{ {declarations} }}" for declarations, name in styles.items())
 
 
 def _adapted(key: str, value: str, name: str) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from reports import comparisons, exports, tables
 from reports.figures.style import gid
-from reports.inline import inline_svg
+from reports.inline import inline_svg, sheet
 from reports.origins import origins, records
 from reports.results import Results
 
@@ -38,13 +38,14 @@ def render(results: Results, drawn: Iterable, taken: Iterable[exports.Table], co
     drawn: figures as `build.draw` gives them, each with its spec and its panels (name -> SVG).
     taken: the tables that lie beside the page. command: what builds the page.
     """
-    figures = sections(results, list(drawn))
+    styles = {}
+    figures = sections(results, list(drawn), styles)
     trials = origins(results)
     return (
         environment()
         .get_template("page.html.j2")
         .render(
-            **static(),
+            **static(styles),
             **comparisons.page_context(results),
             grid=results.grid,
             command=command,
@@ -77,12 +78,13 @@ def environment() -> Environment:
     return environment
 
 
-def static() -> dict[str, str]:
-    """Style and script, to stand inside the page, and the hash by which its policy allows that script alone."""
+def static(styles: dict[str, str]) -> dict[str, str]:
+    """Style, that of figures included, and script, to stand inside the page; and the hash by which its policy allows
+    that script alone."""
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return {"style": Markup(style), "script": Markup(script), "script_hash": f"sha256-{digest}"}
+    return {"style": Markup(style + sheet(styles)), "script": Markup(script), "script_hash": f"sha256-{digest}"}
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -118,25 +120,27 @@ def figure_file(kind: str, panel: str, format: str) -> str:
     return f"figures/{kind}_{name}.{format}"
 
 
-def sections(results: Results, drawn: Iterable) -> dict[str, list[dict]]:
+def sections(results: Results, drawn: Iterable, styles: dict[str, str]) -> dict[str, list[dict]]:
     """The figures of each section in the page's order, numbered through, inlined; without those that are empty."""
     found = {}
     count = 0
     for section in ("answer", *EVIDENCE):
         figures = [figure for figure in drawn if figure.spec.section == section and figure.panels]
-        found[section] = [_figure(results, figure, count + index) for index, figure in enumerate(figures, start=1)]
+        found[section] = [
+            _figure(results, figure, count + index, styles) for index, figure in enumerate(figures, start=1)
+        ]
         count += len(figures)
     return found
 
 
-def _figure(results: Results, figure, number: int) -> dict:
+def _figure(results: Results, figure, number: int, styles: dict[str, str]) -> dict:
     kind, title = figure.spec.kind, figure.spec.title
     panels = [
         {
             "name": name,
             "heading": None,
             "environment": name if name in results.grid.environments else None,
-            "svg": Markup(inline_svg(svg, f"{kind}{index}", figure.spec.alt(results, name))),
+            "svg": Markup(inline_svg(svg, f"{kind}{index}", figure.spec.alt(results, name), styles)),
             "files": {format.upper(): quote(figure_file(kind, name, format)) for format in FORMATS},
         }
         for index, (name, svg) in enumerate(figure.panels.items())

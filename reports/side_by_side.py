@@ -49,17 +49,19 @@ def side_by_side(repository: Path, names: tuple[str, str], grid: str, out: Path)
 def _render(sides: list[Revision], cells: list[Cell], grid: str) -> str:
     joint = joint_grid(*(side.results.grid for side in sides))
     counts = Counter(cell.verdict for cell in cells)
+    styles = {}
+    figures = list(_figures(sides, joint, styles))
     arguments = [sides[0].name, sides[1].name, "--grid", grid]
     return (
         page.environment()
         .get_template("compare.html.j2")
         .render(
-            **page.static(),
+            **page.static(styles),
             grid=joint,
             sides=[_side(side) for side in sides],
             cells=cells,
             verdicts={verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]},
-            figures=list(_figures(sides, joint)),
+            figures=figures,
             files=FILES,
             command=shlex.join(["python", "-m", "reports", "compare", *arguments]),
             points=dict(chain(*(page.points(origins(side.results), f"{i}:").items() for i, side in enumerate(sides)))),
@@ -79,7 +81,7 @@ def _side(side: Revision) -> dict:
     }
 
 
-def _figures(sides: list[Revision], grid: Grid) -> Iterator[dict]:
+def _figures(sides: list[Revision], grid: Grid, styles: dict[str, str]) -> Iterator[dict]:
     """Each figure of both sides: the panels of an environment beside each other."""
     number = 0
     for spec in FIGURES:
@@ -87,7 +89,7 @@ def _figures(sides: list[Revision], grid: Grid) -> Iterator[dict]:
             continue
         drawn = [spec.draw(side.results) for side in sides]
         panels = [
-            _panel(spec, sides[index], name, drawn[index][name], f"{spec.kind}{index}{place}", index)
+            _panel(spec, sides[index], name, drawn[index][name], f"{spec.kind}{index}{place}", index, styles)
             for place, name in enumerate(grid.environments)
             for index in range(len(sides))
             if name in drawn[index]
@@ -99,12 +101,12 @@ def _figures(sides: list[Revision], grid: Grid) -> Iterator[dict]:
             }  # fmt: skip
 
 
-def _panel(spec, side: Revision, name: str, svg: str, identifier: str, index: int) -> dict:
+def _panel(spec, side: Revision, name: str, svg: str, identifier: str, index: int, styles: dict[str, str]) -> dict:
     label = f"{side.name}: {spec.alt(side.results, name)}"
     return {
         "name": f"{name}, {side.name}",
         "heading": side.name,
         "environment": name,
-        "svg": Markup(inline_svg(svg, identifier, label, f"{index}:")),
+        "svg": Markup(inline_svg(svg, identifier, label, styles, f"{index}:")),
         "files": {},
     }
