@@ -70,6 +70,7 @@ def _against(axes: Axes, values: pd.Series, found: Scale, look) -> None:
         found.values[values.index.get_level_values("task")], values, look.mark, color=look.colour, markersize=3,
         alpha=0.8, markeredgewidth=0,
     )  # fmt: skip
+    axes.margins(0.1, 0.15)
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=2))
     axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=3))
 
@@ -143,7 +144,7 @@ def projection(results: Results) -> dict[str, Svg]:
             colour_bar(cells, colours.colours, *colours.ends, colours.words)
 
         panels[environment] = grid(
-            environment, len(rows), 2, draw, cell_height=1.15, gap=(0.25, 0.45), left=0.12, bottom=0.8
+            environment, len(rows), 2, draw, cell_height=1.15, gap=(0.25, 0.45), left=0.12, bottom=0.88
         )
     return panels
 

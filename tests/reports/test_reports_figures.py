@@ -373,7 +373,7 @@ def test_hostile_names_are_drawn_as_text(new_tree):
     results = read(tree)
     figures = draw_all(results)
     check(results, figures)
-    words = texts(figures["learning_gradient_steps"]["point-robot"])
+    words = texts(figures["returns"]["point-robot"])
     assert {HOSTILE[0], "_private", "$x^$", "编码器", "a\N{REPLACEMENT CHARACTER}b", "x" * 25 + "…"} <= set(words)
     assert "a|b|point-robot|1" in {gid.rpartition("|")[0] for gid in marks(figures["returns"]["point-robot"])}
     for panels in figures.values():
