@@ -22,6 +22,12 @@ def trials(grid, files):  # of every trial in a grid
 def settings(budget):  # what a trial reads of params.yaml
     keys = f"budgets/{budget}/all", f"budgets/{budget}/{{env}}", "environments/{env}", "encoders/{encoder}"
     return [lookup(key, within=config) for key in keys]
+def evidence():  # the report's tables and figures that are there; DVC writes and removes them, so no rule may own them
+    for caption in Path("reports/captions").glob("*.rst"):
+        kind, what = caption.stem, caption.stem.replace("_", " ")
+        for path in Path("reports/benchmark").glob("tables/*.csv" if kind == "tables" else f"figures/{kind}_*.svg"):
+            labels = {"what": what, "of": path.stem.removeprefix(f"{kind}_")}
+            yield report(str(path), caption=str(caption), category=what.split()[0], labels=labels)
 
 rule all:  # the benchmark: DVC decides what is stale and versions what comes out
     input: ".pipeline/report.done", trials("benchmark", STAMP)
@@ -44,6 +50,8 @@ rule report:
     params: config["grid"]["benchmark"]
     message: "benchmark: report"
     shell: DVC + "report"
+rule evidence:  # `snakemake evidence --report FILE.html`: Snakemake's own report, after a run
+    input: ".pipeline/report.done", sorted(evidence())
 rule demo_trial:  # the demo: Snakemake alone, and nothing of it enters git or dvc.lock
     input: ENVIRONMENT, sources(TRAIN)
     output: OUTS

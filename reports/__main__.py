@@ -1,11 +1,14 @@
-"""`python -m reports build`: from a tree of results to a page."""
+"""`python -m reports build` and `compare`: from results, in a tree or at two commits, to a page."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from reports.build import build as build_report
 from reports.grid import InputError, read_grid
+from reports.side_by_side import side_by_side
 
 
 @click.group()
@@ -21,14 +24,38 @@ def main() -> None:
 def build(name: str, results: Path | None, out: Path | None, params: Path) -> None:
     """Write index.html, tables/ and figures/ of one grid, whatever part of it has been run."""
     out = out or Path("reports") / name
-    try:
+    with refusals():
         loaded = build_report(read_grid(params, name), results or Path("results") / name, out)
+    finished = int((loaded.trials.status == "finished").sum())
+    click.echo(f"{out / 'index.html'}: {finished} of {len(loaded.trials)} trials of grid.{name} finished")
+
+
+@main.command()
+@click.argument("before", metavar="REV_A")
+@click.argument("after", metavar="REV_B")
+@click.option("--grid", "name", default="benchmark", show_default=True, help="The grid of params.yaml to compare.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("reports/compared"), show_default=True)
+def compare(before: str, after: str, name: str, out: Path) -> None:
+    """Write a page about one grid's results at two commits: which cells moved, and whether by more than noise.
+
+    REV_A and REV_B are commits as git understands them, whose results/<grid> are in git.
+    """
+    with refusals():
+        cells = side_by_side(Path(), (before, after), name, out)
+    for cell in cells:
+        click.echo(f"{cell.environment}, {cell.encoder}: {cell.verdict}")
+    click.echo(f"{out / 'index.html'}: {before} beside {after}")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What cannot be used is said in a line, with exit code 2."""
+    try:
+        yield
     except InputError as error:
         refusal = click.ClickException(str(error))
         refusal.exit_code = 2
         raise refusal from error
-    finished = int((loaded.trials.status == "finished").sum())
-    click.echo(f"{out / 'index.html'}: {finished} of {len(loaded.trials)} trials of grid.{name} finished")
 
 
 if __name__ == "__main__":

@@ -1,53 +1,90 @@
 """The page: frames and figures into one self-contained HTML file, every name and reason escaped."""
 
+import base64
+import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree
+from urllib.parse import quote
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from reports import figures, tables
+from reports import comparisons, exports, tables
+from reports.figures.style import gid
+from reports.inline import inline_svg, sheet
+from reports.origins import origins, records
 from reports.results import Results
 
+FORMATS = ("svg", "pdf")  # of each panel's files
+TEMPLATES = Path(__file__).parent / "templates"
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
-# Inside the page a figure takes the page's colours, so that it reads in the light and in the dark.
-PAGE_COLOURS = {figures.INK: "currentColor", figures.PAPER: "var(--paper)", figures.RULE: "var(--rule)"}
+# The sections made of figures that follow the comparisons: anchor, and title for readers.
+EVIDENCE = {
+    "learning": "How it learns",
+    "adaptation": "How fast it adapts",
+    "tasks": "Which tasks fail",
+    "posterior": "What the posterior holds",
+    "trajectories": "Trajectories before and after adaptation",
+    "profiles": "Performance profiles",
+    "cost": "What it costs",
+}
 
 
-def render(results: Results, svgs: Mapping[str, Mapping[str, str]], command: str) -> str:
+def render(results: Results, drawn: Iterable, taken: Iterable[exports.Table], command: str) -> str:
     """The whole page as text.
 
-    svgs: kind of figure (returns, learning, adaptation) -> environment -> SVG. command: what builds the page.
+    drawn: figures as `build.draw` gives them, each with its spec and its panels (name -> SVG).
+    taken: the tables that lie beside the page. command: what builds the page.
     """
+    styles = {}
+    figures = sections(results, list(drawn), styles)
+    trials = origins(results)
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            **static(styles),
+            **comparisons.page_context(results),
+            grid=results.grid,
+            command=command,
+            comparable=tables.comparable(results),
+            statuses=results.trials.status.value_counts().to_dict(),
+            mixtures=tables.mixtures(results.trials),
+            remarks=results.remarks,
+            evidence=EVIDENCE,
+            sections=figures,
+            contents=_contents(figures),
+            budget=records(tables.budget(results)),
+            trials=trials,
+            machines=sorted({trial["hardware"] for trial in trials if trial["hardware"]}),
+            points=points(trials),
+            files=_files(taken),
+        )
+    )
+
+
+def environment() -> Environment:
+    """The templates, with the filters that they and everyone's partials use."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    trials = _trials(results)
     environment.filters |= {"number": number, "count": count, "duration": duration}
-    cells, published = tables.cells(results), tables.published_cells()
-    return environment.get_template("page.html.j2").render(
-        grid=results.grid,
-        command=command,
-        comparable=tables.comparable(results),
-        budget=_records(tables.budget(results)),
-        cells=_by_cell(cells),
-        seeds=_seeds(results),
-        published=_beside(cells, published),
-        figures={kind: _inline(kind, panels, cells) for kind, panels in svgs.items()},
-        trials=trials,
-        machines=sorted({trial["hardware"] for trial in trials if trial["hardware"]}),
-        statuses=results.trials.status.value_counts().to_dict(),
-        gaps=_records(_with_text(tables.gaps(results.trials))),
-        mixtures=tables.mixtures(results.trials),
-        remarks=results.remarks,
-    )
+    return environment
+
+
+def static(styles: dict[str, str]) -> dict[str, str]:
+    """Style, that of figures included, and script, to stand inside the page; and the hash by which its policy allows
+    that script alone."""
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    return {"style": Markup(style + sheet(styles)), "script": Markup(script), "script_hash": f"sha256-{digest}"}
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -75,88 +112,70 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def inline_svg(svg: str, name: str, label: str) -> str:
-    """Make a figure part of the page: the page's colours, its own identifiers, words for who cannot see."""
-    root = ElementTree.fromstring(svg)
-    for element in list(root):
-        # The style sheet would reach the whole page; the metadata names addresses that nobody needs here.
-        if element.tag.endswith("}metadata") or element.find("{*}style") is not None:
-            root.remove(element)
-    for element in root.iter():
-        element.tag = element.tag.partition("}")[2]
-        attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
-        for key, value in attributes.items():
-            if key == "id":
-                value = f"{name}-{value}"
-            elif key == "href":
-                value = value.replace("#", f"#{name}-")
-            elif key == "clip-path":
-                value = value.replace("url(#", f"url(#{name}-")
-            elif key == "style":
-                value = re.sub("|".join(PAGE_COLOURS), lambda match: PAGE_COLOURS[match[0]], value)
-            attributes[key] = value
-        element.attrib = attributes
-    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": label}
-    return ElementTree.tostring(root, encoding="unicode")
+def figure_file(kind: str, panel: str, format: str) -> str:
+    """Where a panel lies in a report's folder. A name that a file cannot have as it is ends in its hash."""
+    name = re.sub(r"[^\w.-]+", "-", panel)
+    if re.search(r"[^\w .-]", panel):
+        name += "-" + hashlib.sha256(panel.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"figures/{kind}_{name}.{format}"
 
 
-def _inline(kind: str, panels: Mapping[str, str], cells: pd.DataFrame) -> list[str]:
-    what = {
-        "returns": "Meta-test return of every seed",
-        "learning": "Meta-test return against environment steps",
-        "adaptation": "Return by adaptation trajectory",
-    }
-    inlined = []
-    for index, (environment, svg) in enumerate(panels.items()):
-        means = ", ".join(
-            f"{cell.encoder} {number(cell.mean)} (n = {cell.n})"
-            for cell in cells.itertuples()
-            if cell.environment == environment and cell.n
-        )
-        label = f"{what[kind]} on {environment}. Means after the last iteration: {means or 'none yet'}."
-        inlined.append(inline_svg(svg, f"{kind}{index}", label))
-    return inlined
-
-
-def _records(frame: pd.DataFrame) -> list[dict]:
-    """Rows as mappings with None for what is not known, so that the template never meets a NaN."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
-
-
-def _by_cell(cells: pd.DataFrame) -> dict[tuple[str, str], dict]:
-    return {(row["encoder"], row["environment"]): row for row in _records(cells)}
-
-
-def _with_text(trials: pd.DataFrame) -> pd.DataFrame:
-    return trials.assign(text=[tables.gap_text(trial) for trial in trials.itertuples()])
-
-
-def _seeds(results: Results) -> dict[tuple[str, str], list[dict]]:
-    """The trials of each cell, in the grid's order of seeds."""
-    groups = _with_text(results.trials).groupby(["encoder", "environment"])
-    return {key: _records(group) for key, group in groups}
-
-
-def _beside(cells: pd.DataFrame, published: pd.DataFrame) -> dict[str, list[dict]]:
-    """By environment of the grid, a row a published baseline: our cell, theirs, and their earlier run's."""
-    ours = _by_cell(cells)
-    leaderboard = _by_cell(published[published.source == tables.LEADERBOARD])
-    earlier = _by_cell(published[published.source == tables.EARLIER])
-    listed = list(cells.encoder.unique())
-    encoders = [encoder for encoder in listed if encoder in set(published.encoder)]
-    encoders += [encoder for encoder in published.encoder.unique() if encoder not in listed]
-    return {
-        environment: [
-            {"encoder": encoder, "ours": ours.get((encoder, environment)),
-             "leaderboard": leaderboard[encoder, environment], "earlier": earlier[encoder, environment]}
-            for encoder in encoders
+def sections(results: Results, drawn: Iterable, styles: dict[str, str]) -> dict[str, list[dict]]:
+    """The figures of each section in the page's order, numbered through, inlined; without those that are empty."""
+    found = {}
+    count = 0
+    for section in ("answer", *EVIDENCE):
+        figures = [figure for figure in drawn if figure.spec.section == section and figure.panels]
+        found[section] = [
+            _figure(results, figure, count + index, styles) for index, figure in enumerate(figures, start=1)
         ]
-        for environment in cells.environment.unique()
-        if environment in set(published.environment)
-    }  # fmt: skip
+        count += len(figures)
+    return found
 
 
-def _trials(results: Results) -> list[dict]:
-    """Where every trial comes from, for the provenance table."""
-    trials = results.trials.assign(hardware=[tables.hardware(trial) for trial in results.trials.itertuples()])
-    return _records(trials)
+def _figure(results: Results, figure, number: int, styles: dict[str, str]) -> dict:
+    kind, title = figure.spec.kind, figure.spec.title
+    panels = [
+        {
+            "name": name,
+            "heading": None,
+            "environment": name if name in results.grid.environments else None,
+            "svg": Markup(inline_svg(svg, f"{kind}{index}", figure.spec.alt(results, name), styles)),
+            "files": {format.upper(): quote(figure_file(kind, name, format)) for format in FORMATS},
+        }
+        for index, (name, svg) in enumerate(figure.panels.items())
+    ]
+    return {"kind": kind, "title": title, "caption": figure.spec.caption, "number": number, "panels": panels}
+
+
+def _contents(sections: dict[str, list[dict]]) -> dict[str, str]:
+    """What the page holds, for its list of contents: anchor and title."""
+    evidence = {section: title for section, title in EVIDENCE.items() if sections[section] or section == "cost"}
+    return {"answer": "The answer", "comparisons": "Comparisons", **evidence, "published": "Published",
+            "gaps": "Gaps", "provenance": "Provenance", "take": "Take it with you"}  # fmt: skip
+
+
+def _files(taken: Iterable[exports.Table]) -> dict[str, dict[str, str]]:
+    """By a table's caption the files that hold it; and the one that holds everything."""
+    formats = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
+    files = {
+        table.caption.rstrip("."): {name: f"tables/{table.name}.{suffix}" for name, suffix in formats.items()}
+        for table in taken
+    }
+    return files | {"Every trial, test task and trajectory, a row each": {"Parquet": f"tables/{exports.PARQUET}"}}
+
+
+def points(trials: list[dict], side: str = "") -> dict[str, dict]:
+    """What the script tells of a seed's dot, by the name that figures give it, after `side`."""
+    return {
+        side + gid(trial["encoder"], trial["environment"], trial["seed"], 0).rpartition("|")[0]: {
+            "encoder": trial["encoder"],
+            "environment": trial["environment"],
+            "seed": trial["seed"],
+            "anchor": trial["anchor"],
+            "commit": str(trial["commit"] or "not recorded")[:10] + (" and changes" if trial["dirty"] else ""),
+            "precision": trial["precision"] or "precision not recorded",
+        }
+        for trial in trials
+        if trial["status"] == "finished"
+    }

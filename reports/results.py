@@ -1,19 +1,32 @@
 """A results tree, read into tidy frames: a row a trial, an iteration, a trajectory; and what is missing."""
 
-import json
-import math
+import hashlib
+import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+import numpy as np
 import pandas as pd
 
 from reports.grid import Grid, InputError
+from reports.trial_files import (
+    SCRIPTED,
+    Unreadable,
+    add_wall_seconds,
+    find,
+    read_json,
+    read_outcome,
+    read_scripted,
+    read_table,
+)
 
 TRIAL = ["environment", "encoder", "seed"]
 PROGRESS = ["iteration", "environment_steps", "gradient_steps", "meta_test_return"]
 ADAPTATION = ["task", "evaluation", "trajectory", "return"]
+POSTERIORS = ["task", "evaluation", "trajectory", "mean_0", "variance_0"]
 # Column of the trials frame: where it lies in provenance.json.
 PROVENANCE = {
     "commit": ("commit",), "dirty": ("dirty",), "diff_sha256": ("diff_sha256",),
@@ -21,6 +34,7 @@ PROVENANCE = {
     "lock_sha256": ("environment", "lock_sha256"), "python": ("environment", "python"),
     "torch": ("environment", "torch"), "mujoco": ("environment", "mujoco"), "numpy": ("environment", "numpy"),
     "runtime": ("environment", "runtime"), "image_digest": ("environment", "image_digest"),
+    "off_lock": ("environment", "off_lock"),
     "cpu": ("hardware", "cpu"), "cores": ("hardware", "cores"), "gpu": ("hardware", "gpu"),
     "device": ("device",), "precision": ("precision",), "threads": ("threads",),
     "parameters": ("parameters",), "wall_seconds": ("wall_seconds",),
@@ -40,8 +54,14 @@ class Results:
 
     trials: one row a trial of the grid, finished or not, in the grid's order. `status` is finished, failed,
         missing or unreadable; `reason` says why for all but the first; provenance is None where not recorded.
-    progress: one row a trial and iteration, failed trials included up to their failure (column `status`).
-    adaptation: one row a trial, task, evaluation and trajectory of the last meta-test.
+    progress: one row a trial and iteration, failed trials included up to their failure (column `status`), with the
+        `wall_seconds` at the iteration's end (blank where not recorded).
+    adaptation: one row a trial, task, evaluation and trajectory of the last meta-test, with the task's true
+        parameters in columns that each family names (blank in the rows of other families).
+    posteriors: one row a trial, task, evaluation and trajectory: mean_k and variance_k of the q(z|c) that the
+        trajectory's z was drawn from, and one row more after the last. Variances are blank where there are none.
+    scripted: one row an environment and test task: its true parameters, and the returns of doing nothing and of
+        acting with the task known.
     remarks: sentences about files that could not be used although their trial counts, or that are of no trial
         of the grid.
     """
@@ -50,18 +70,35 @@ class Results:
     trials: pd.DataFrame
     progress: pd.DataFrame
     adaptation: pd.DataFrame
+    posteriors: pd.DataFrame
+    scripted: pd.DataFrame
     remarks: list[str]
+    folder: Path
 
+    def parameter_names(self, environment: str) -> list[str]:
+        """The columns of `adaptation` and `scripted` that hold the true parameters of an environment's tasks."""
+        rows = self.adaptation[self.adaptation.environment == environment]
+        known = {*TRIAL, "status", *ADAPTATION}
+        return [column for column in rows if column not in known and rows[column].notna().any()]
 
-class Unreadable(Exception):
-    """A file of a trial is there and cannot be used."""
+    def trace(self, environment: str, encoder: str, seed: int) -> np.ndarray | None:
+        """What the trial's last meta-test looked like, (task, evaluation, trajectory, step, …), NaN beyond an end.
+
+        Read when asked for, as these are the large files. None where there is none that can be read.
+        """
+        try:
+            with np.load(self.folder / environment / encoder / str(seed) / "trajectories.npz") as arrays:
+                trace = arrays[arrays.files[0]]
+        except (OSError, ValueError, IndexError, EOFError, zipfile.BadZipFile):
+            return None
+        return trace if trace.size else None
 
 
 def load(folder: Path, grid: Grid) -> Results:
     """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`. InputError without a folder."""
     if not folder.is_dir():
         raise InputError(f"There is no results folder {folder}; give with --results the one that trials wrote into.")
-    trials, progress, adaptation, remarks = [], [], [], []
+    trials, progress, adaptation, posteriors, scripted, remarks = [], [], [], [], [], []
 
     def attempt(read: Callable, *arguments):
         """What `read` gives; or None, and a remark. The trial itself stays in the tables."""
@@ -73,23 +110,31 @@ def load(folder: Path, grid: Grid) -> Results:
     for environment, encoder, seed in grid.trials():
         identity = {"environment": environment, "encoder": encoder, "seed": seed}
         place = folder / environment / encoder / str(seed)
-        trial = identity | _read_outcome(place, identity)
+        trial = identity | read_outcome(place, identity)
         recorded = {}
         if trial["status"] in ("finished", "failed"):
             labels = identity | {"status": trial["status"]}
-            progress.append(attempt(_read_table, place / "progress.csv", PROGRESS, labels))
-            adaptation.append(attempt(_read_table, place / "adaptation.csv", ADAPTATION, labels))
-            recorded = attempt(_read_json, place / "provenance.json")
-        trial |= {column: _find(recorded, path) for column, path in PROVENANCE.items()}
+            progress.append(attempt(read_table, place / "progress.csv", PROGRESS, labels))
+            adaptation.append(attempt(read_table, place / "adaptation.csv", ADAPTATION, labels))
+            posteriors.append(attempt(read_table, place / "posteriors.csv", POSTERIORS, labels))
+            scripted.append(attempt(read_scripted, place / "metrics.json", labels))
+            recorded = attempt(read_json, place / "provenance.json")
+            add_wall_seconds(progress[-1], (recorded or {}).get("iteration_seconds"))
+        trial |= {column: find(recorded, path) for column, path in PROVENANCE.items()}
         if trial["command"] is None:
             trial["command"] = trial_command(grid.name, environment, encoder, seed)
         trials.append(trial)
+    adaptation = _join(adaptation, [*TRIAL, "status", *ADAPTATION])
+    scripted = _join(scripted, [*TRIAL, "task", *SCRIPTED])
     return Results(
         grid=grid,
         trials=_frame(trials),
-        progress=_join(progress, [*TRIAL, "status", *PROGRESS]),
-        adaptation=_join(adaptation, [*TRIAL, "status", *ADAPTATION]),
-        remarks=remarks + _outside_the_grid(folder, grid),
+        progress=_join(progress, [*TRIAL, "status", *PROGRESS, "wall_seconds"]),
+        adaptation=adaptation,
+        posteriors=_join(posteriors, [*TRIAL, "status", *POSTERIORS]),
+        scripted=_by_task(scripted, adaptation),
+        remarks=remarks + _disagreeing_bounds(scripted) + _outside_the_grid(folder, grid),
+        folder=folder,
     )
 
 
@@ -101,75 +146,20 @@ def trial_command(budget: str, environment: str, encoder: str, seed: int) -> str
     return f"docker/run python -m oyster train {names} {folders} --record-failure"
 
 
-def _read_outcome(place: Path, identity: dict) -> dict:
-    """status, reason, failed_iteration and the two returns of the trial that should lie at `place`."""
-    blank = {"reason": "", "failed_iteration": None, "meta_test_return": None, "meta_test_return_last5": None}
-    if not (place / "metrics.json").exists():
-        begun = place.with_name(place.name + ".partial").is_dir()
-        reason = "begun, and not ended (running, or interrupted)" if begun else "not run yet"
-        return blank | {"status": "missing", "reason": reason}
-    try:
-        metrics = _read_json(place / "metrics.json")
-        for key, expected in identity.items():
-            if metrics.get(key) != expected:
-                raise Unreadable(f"{place / 'metrics.json'} is of {key} {metrics.get(key)!r}, not {expected!r}.")
-        final, last5 = (_number(metrics, key, place) for key in ("meta_test_return", "meta_test_return_last5"))
-        failure = metrics.get("failure")
-        if failure is not None and not isinstance(failure, dict):
-            raise Unreadable(f"{place / 'metrics.json'}: failure is {failure!r}; expected null or a mapping.")
-    except Unreadable as error:
-        return blank | {"status": "unreadable", "reason": str(error)}
-    if failure is None and final is not None:
-        return blank | {"status": "finished", "meta_test_return": final, "meta_test_return_last5": last5}
-    failure = failure or {}
-    reason = str(failure.get("reason") or "failed without a recorded reason")
-    return blank | {"status": "failed", "reason": reason, "failed_iteration": failure.get("iteration")}
+def anchor(environment: str, encoder: str, seed: int) -> str:
+    """The identifier of a trial's row on the page: ASCII, and another for every other trial.
+
+    A name that HTML or an address could trip over, or that would make two trials' anchors alike, ends in its hash.
+    """
+    safe_environment = _slug(environment, r"[A-Za-z0-9_-]{1,64}")
+    return f"trial-{safe_environment}-{_slug(encoder, r'[A-Za-z0-9_]{1,64}')}-{seed}"
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Unreadable(f"{path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise Unreadable(f"{path} is not valid JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise Unreadable(f"{path} holds no mapping.")
-    return content
-
-
-def _read_table(path: Path, columns: list[str], labels: dict) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise Unreadable(f"{path} cannot be read ({error.strerror}).") from error
-    except (
-        ValueError,
-        pd.errors.ParserError,
-    ) as error:  # EmptyDataError and UnicodeDecodeError are ValueErrors
-        raise Unreadable(f"{path} is not a table ({error}).") from error
-    absent = [column for column in columns if column not in table]
-    if absent:
-        raise Unreadable(f"{path} has no column {', '.join(absent)}.")
-    try:
-        return table.astype(dict.fromkeys(columns, float)).assign(**labels)
-    except ValueError as error:
-        raise Unreadable(f"{path} holds something that is not a number ({error}).") from error
-
-
-def _number(metrics: dict, key: str, place: Path) -> float | None:
-    value = metrics.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Unreadable(f"{place / 'metrics.json'}: {key} is {value!r}; expected a finite number or null.")
-    return float(value)
-
-
-def _find(recorded: dict, path: tuple[str, ...]) -> object:
-    for key in path:
-        recorded = recorded.get(key) if isinstance(recorded, dict) else None
-    return recorded
+def _slug(name: str, plain: str) -> str:
+    if re.fullmatch(plain, name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{re.sub('[^A-Za-z0-9_]+', '', name)[:24]}_{digest}"
 
 
 def _frame(trials: list[dict]) -> pd.DataFrame:
@@ -182,6 +172,28 @@ def _join(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame({column: [] for column in columns}).astype({"seed": int})
     return pd.concat(frames, ignore_index=True)
+
+
+def _by_task(scripted: pd.DataFrame, adaptation: pd.DataFrame) -> pd.DataFrame:
+    """One row an environment and task, from the first trial that tells, with the task's true parameters."""
+    scripted = scripted.drop_duplicates(["environment", "task"])[["environment", "task", *SCRIPTED]]
+    names = [column for column in adaptation if column not in {*TRIAL, "status", *ADAPTATION}]
+    parameters = adaptation.drop_duplicates(["environment", "task"])[["environment", "task", *names]]
+    merged = scripted.merge(parameters, on=["environment", "task"], how="left")
+    return merged[["environment", "task", *names, *SCRIPTED]]
+
+
+def _disagreeing_bounds(scripted: pd.DataFrame) -> list[str]:
+    """Environments whose trials record different scripted returns, hence were not tested on the same tasks."""
+    by_task = scripted.groupby(["environment", "task"], sort=False)[SCRIPTED]
+    spread = (by_task.max() - by_task.min()).max(axis=1).groupby("environment", sort=False).max()
+    sizes = scripted.groupby(TRIAL, sort=False).size().groupby("environment", sort=False).nunique()
+    return [
+        f"Trials on {environment} disagree about the scripted returns, by up to {spread[environment]:.3g}: they were "
+        "not made with the same tasks or physics. The first trial's are used."
+        for environment in spread.index
+        if spread[environment] > 1e-6 or sizes[environment] > 1
+    ]
 
 
 def _outside_the_grid(folder: Path, grid: Grid) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from reports.results import TRIAL, Results
-from reports.statistics import summarise
+from reports.statistics import interval, summarise
 
 PUBLISHED = Path(__file__).parent / "published"
 PUBLISHED_BUDGET = "benchmark"  # the one budget that the published figures were made with
@@ -14,7 +14,7 @@ OURS, LEADERBOARD, EARLIER = "this run", "published: leaderboard", "published: e
 METRIC = "meta_test_return"
 COUNTS = [
     "n", "seeds_planned", "last5_n", "failed_iteration", "iterations", "environment_steps", "gradient_steps",
-    "cores", "threads", "parameters",
+    "cores", "threads", "parameters", "task",
 ]  # fmt: skip
 # What trials of one table should share before they are compared: column, and its name for readers.
 SAME = {
@@ -50,12 +50,13 @@ def published_cells() -> pd.DataFrame:
     The leaderboard gives a mean only, so n and spread are blank there; the earlier run is given by seed.
     """
     rows = []
-    leaderboard = _long(pd.read_csv(PUBLISHED / "leaderboard.csv").query("type == 'baseline'"), "model")
+    leaderboard = long_format(pd.read_csv(PUBLISHED / "leaderboard.csv").query("type == 'baseline'"), "model")
     for row in leaderboard.itertuples():
-        rows.append({"source": LEADERBOARD, "environment": row.environment, "encoder": row.encoder, "mean": row.value})
-    earlier = _long(pd.read_csv(PUBLISHED / "baselines_by_seed.csv"), "encoder", "seed").sort_values("seed")
+        encoder = row.model.removesuffix("_encoder")
+        rows.append({"source": LEADERBOARD, "environment": row.environment, "encoder": encoder, "mean": row.value})
+    earlier = long_format(pd.read_csv(PUBLISHED / "baselines_by_seed.csv"), "encoder", "seed").sort_values("seed")
     for (environment, encoder), group in earlier.groupby(["environment", "encoder"]):
-        rows.append(_row(EARLIER, environment, encoder, group.seed, group.value))
+        rows.append(_row(EARLIER, environment, encoder.removesuffix("_encoder"), group.seed, group.value))
     return pd.DataFrame(rows)
 
 
@@ -133,20 +134,21 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _row(source: str, environment: str, encoder: str, seeds: pd.Series, values: pd.Series) -> dict:
-    n, mean, standard_deviation, low, high = summarise(values)
+    n, mean, standard_deviation, *_ = summarise(values)
+    low, high, method = interval(values)
     return {
         "source": source, "environment": environment, "encoder": encoder, "n": n, "mean": mean,
-        "standard_deviation": standard_deviation, "ci95_low": low, "ci95_high": high,
+        "standard_deviation": standard_deviation, "ci95_low": low, "ci95_high": high, "ci95_method": method,
         "seeds": tuple(zip(seeds, values, strict=True)),
     }  # fmt: skip
 
 
-def _long(table: pd.DataFrame, encoder: str, *keep: str) -> pd.DataFrame:
-    """Published tables are wide: columns `meta_test_return_<environment>`, encoders `<name>_encoder`."""
+def long_format(table: pd.DataFrame, *keep: str) -> pd.DataFrame:
+    """Published tables are wide: columns `meta_test_return_<environment>`. The columns `keep`, environment, value."""
     columns = [column for column in table if column.startswith(f"{METRIC}_")]
-    long = table.melt(id_vars=[encoder, *keep], value_vars=columns, var_name="environment")
+    long = table.melt(id_vars=list(keep), value_vars=columns, var_name="environment")
     names = long.environment.str.removeprefix(f"{METRIC}_").str.replace("_", "-")
-    return long.assign(environment=names, encoder=long[encoder].str.removesuffix("_encoder"))
+    return long.assign(environment=names)
 
 
 def _short(value: str) -> str:

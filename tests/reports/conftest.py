@@ -1,15 +1,16 @@
 """Results trees made up for the reports' tests, in the format that trials write."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reports.build import build
 from reports.grid import Grid, read_grid
-from reports.results import trial_command
+from reports.results import Results, load, trial_command
 
 GRID = {
     "environments": ["cheetah-vel", "sparse-point-robot", "point-robot"],
@@ -17,7 +18,11 @@ GRID = {
     "seeds": [42, 123],
 }
 TRAJECTORIES = {"cheetah-vel": 3, "sparse-point-robot": 20, "point-robot": 3}
+NUM_TASKS, LATENT_DIM = 4, 3
 SCALE = {"cheetah-vel": (-400.0, -110.0), "sparse-point-robot": (0.0, 4.0), "point-robot": (-21.0, -11.5)}
+# What doing nothing and acting with the task known return, on average over the tasks.
+SCRIPTED = {"cheetah-vel": (-320.0, 0.0), "sparse-point-robot": (0.0, 12.0), "point-robot": (-22.0, -6.0)}
+OTHER = "point-robot"  # whose numbers an environment of any other name gets
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class Tree:
         place = self.results / environment / encoder / str(seed)
         place.mkdir(parents=True)
         random = np.random.default_rng([seed, *encoder.encode(), *environment.encode()])
-        start, end = SCALE[environment]
+        kind = environment if environment in SCALE else OTHER
+        start, end = SCALE[kind]
         progress = start + (end - start) * (1 - np.exp(-3 * np.arange(1, iterations + 1) / max(iterations, 1)))
         progress += random.normal(0, abs(end - start) * 0.06, iterations)
         if final is not None:
@@ -78,20 +84,38 @@ class Tree:
         header = "iteration,environment_steps,gradient_steps,meta_test_return,train_return,"
         header += "qf_loss,vf_loss,policy_loss,kl_divergence,posterior_variance"
         (place / "progress.csv").write_text("\n".join([header, *rows]) + "\n")
-        count = 0 if failure else TRAJECTORIES[environment]
+        count = 0 if failure else TRAJECTORIES[kind]
         by_trajectory = np.linspace(0, 1, count) * abs(end) / 3 + (0 if failure else progress[-1] - abs(end) / 3)
+        offsets = np.linspace(-1, 1, NUM_TASKS)  # a task's return beside the mean over tasks
+        names, parameters = _tasks(kind)
+        evaluations = 1 if kind == "cheetah-vel" else 2
+        runs = [(task, evaluation) for task in range(NUM_TASKS) for evaluation in range(evaluations)]
         rows = [
-            f"{task},0.5,0,{trajectory},{value + (task - 0.5) * 2}"
-            for task in range(2)
+            ",".join(map(str, [task, *parameters[task], evaluation, trajectory, value + offsets[task]]))
+            for task, evaluation in runs
             for trajectory, value in enumerate(by_trajectory)
         ]
-        header = "task,target_velocity,evaluation,trajectory,return"
+        header = ",".join(["task", *names, "evaluation", "trajectory", "return"])
         (place / "adaptation.csv").write_text("\n".join([header, *rows]) + "\n")
+        rows = []
+        for task, evaluation in runs if count else []:
+            for trajectory in range(count + 1):
+                mean = parameters[task][0] * np.arange(1, LATENT_DIM + 1) * (trajectory > 0)
+                mean += random.normal(0, 0.1, LATENT_DIM) * (trajectory > 0)
+                variance = np.full(LATENT_DIM, 1 / (1 + trajectory))
+                rows.append(",".join(map(str, [task, evaluation, trajectory, *mean, *variance])))
+        header = ",".join(f"{name}_{k}" for name in ("mean", "variance") for k in range(LATENT_DIM))
+        (place / "posteriors.csv").write_text("\n".join(["task,evaluation,trajectory," + header, *rows]) + "\n")
+        np.savez_compressed(place / "trajectories.npz", **_trace(kind, parameters, evaluations, count, random))
         metrics = {
             "environment": environment, "encoder": encoder, "seed": seed, "budget": self.name,
             "meta_test_return": None if failure else float(progress[-1]),
             "meta_test_return_last5": None if failure else float(progress[-5:].mean()),
-            "trajectory_returns": list(by_trajectory), "task_returns": [], "failure": failure,
+            "trajectory_returns": list(by_trajectory), "task_returns": [] if failure else list(progress[-1] + offsets),
+            "scripted_returns": {
+                "doing_nothing": list(SCRIPTED[kind][0] + offsets), "task_known": list(SCRIPTED[kind][1] + offsets),
+            },
+            "failure": failure,
         }  # fmt: skip
         (place / "metrics.json").write_text(json.dumps(metrics))
         recorded = {
@@ -101,7 +125,8 @@ class Tree:
                             "numpy": "2.3.0", "runtime": "host", "image_digest": None, "off_lock": []},
             "hardware": {"cpu": "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz", "cores": 2, "gpu": None},
             "device": "cpu", "precision": "float32", "threads": 1, "wall_seconds": 41.7 + seed,
-            "iteration_seconds": [], "environment_steps": 6000, "gradient_steps": 1200,
+            "iteration_seconds": [6.5 * (i + 1) for i in range(iterations)],
+            "environment_steps": 6000, "gradient_steps": 1200,
             "gradient_steps_per_second": 96.4, "peak_memory_mb": 412.0, "parameters": 83610,
             "command": trial_command(self.name, environment, encoder, seed),
         }  # fmt: skip
@@ -109,10 +134,59 @@ class Tree:
         return place
 
 
+def _tasks(kind: str) -> tuple[list[str], list[list[float]]]:
+    """Names of a family's parameters, and those of its NUM_TASKS tasks."""
+    if kind == "cheetah-vel":
+        return ["target_velocity"], [[velocity] for velocity in np.linspace(0.3, 2.7, NUM_TASKS)]
+    angles = np.linspace(0, np.pi, NUM_TASKS)
+    return ["goal_x", "goal_y"], [[np.cos(angle), np.sin(angle)] for angle in angles]
+
+
+def _trace(kind: str, parameters: list, evaluations: int, count: int, random) -> dict[str, np.ndarray]:
+    """What trajectories looked like: noise in the first, nearly the right thing in the last."""
+    name = "forward_velocity" if kind == "cheetah-vel" else "positions"
+    if count == 0:
+        return {name: np.zeros((0,), np.float32)}
+    steps = 20 if kind == "cheetah-vel" else 21  # positions begin with the start state
+    wanted = np.array(parameters)[:, None, None, None, :]  # (task, 1, 1, 1, parameter)
+    known = np.linspace(0, 1, count)[:, None, None]  # (trajectory, 1, 1)
+    reached = wanted * known * np.linspace(0, 1, steps)[:, None]  # (task, 1, trajectory, step, parameter)
+    reached = reached + random.normal(0, 0.05, (NUM_TASKS, evaluations, *reached.shape[2:]))
+    return {name: (reached[..., 0] if kind == "cheetah-vel" else reached).astype(np.float32)}
+
+
 @pytest.fixture
 def new_tree(tmp_path):
     """Call it for a fresh Tree; keyword arguments override parts of the grid."""
     return lambda name="demo", **overrides: Tree(tmp_path / name, name, GRID | overrides)
+
+
+@pytest.fixture
+def results_of(tmp_path):
+    """Call it with {(environment, encoder): returns by seed, None where one is missing} for Results of just these.
+
+    `bounds`: environment -> scripted returns of doing nothing and of the task known. Seeds count from 1.
+    """
+
+    def make(returns: dict, bounds: dict | None = None, last5: dict | None = None) -> Results:
+        environments, encoders = (tuple(dict.fromkeys(key[axis] for key in returns)) for axis in (0, 1))
+        seeds = range(1, 1 + max(map(len, returns.values())))
+        empty = load(tmp_path, Grid("demo", environments, encoders, tuple(seeds)))
+        rows = empty.trials.to_dict("records")
+        for row in rows:
+            key, place = (row["environment"], row["encoder"]), row["seed"] - 1
+            value = ([*returns.get(key, []), *[None] * len(seeds)])[place]
+            if value is not None:
+                five = last5[key][place] if last5 else value
+                row |= {"status": "finished", "reason": "", "meta_test_return": value, "meta_test_return_last5": five}
+        scripted = pd.DataFrame(
+            [(name, 0.0, *both) for name, both in (bounds or {}).items()],
+            columns=["environment", "task", "doing_nothing", "task_known"],
+        )
+        trials = pd.DataFrame(rows, columns=empty.trials.columns).astype(empty.trials.dtypes)
+        return replace(empty, trials=trials, scripted=scripted)
+
+    return make
 
 
 @pytest.fixture(scope="session")

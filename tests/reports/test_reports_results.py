@@ -1,6 +1,7 @@
 """What a tree of results says, and what it lacks, with the reason."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 from reports import tables
 from reports.__main__ import main
 from reports.grid import InputError
-from reports.results import load
+from reports.results import anchor, load
 
 SMALL = {"environments": ["point-robot"], "encoders": ["mlp"], "seeds": [1, 2, 3]}
 
@@ -51,6 +52,7 @@ def test_a_failed_trial_is_not_counted_and_its_iterations_are_kept(new_tree):
     [
         ({"meta_test_return": float("nan")}, "finite"),
         ({"meta_test_return": "high"}, "finite"),
+        ({"meta_test_return": 10**400}, "finite"),
         ({"seed": 7}, "seed 7"),
         ({"failure": "broken"}, "failure"),
     ],
@@ -70,7 +72,7 @@ def test_a_truncated_metrics_file_is_unreadable(new_tree):
     assert status == "unreadable" and "JSON" in reason
 
 
-@pytest.mark.parametrize("name", ["progress.csv", "adaptation.csv", "provenance.json"])
+@pytest.mark.parametrize("name", ["progress.csv", "adaptation.csv", "posteriors.csv", "provenance.json"])
 def test_a_trial_counts_without_a_file_beside_its_metrics_and_that_is_said(new_tree, name):
     tree = new_tree(**SMALL)
     (tree.write_trial("point-robot", "mlp", 1) / name).unlink()
@@ -170,3 +172,63 @@ def test_a_results_folder_that_is_not_there_is_an_error(new_tree):
     tree = new_tree(**SMALL)
     with pytest.raises(InputError, match="no results folder"):
         load(tree.root / "resluts", tree.read_grid())
+
+
+def test_tasks_posteriors_and_traces_are_read(new_tree):
+    tree = new_tree(**SMALL | {"environments": ["point-robot", "cheetah-vel"]})
+    tree.write_trial("point-robot", "mlp", 1)
+    tree.write_trial("point-robot", "mlp", 2, failure={"reason": "broken", "iteration": 0})
+    tree.write_trial("cheetah-vel", "mlp", 1)
+    results = read(tree)
+    assert results.parameter_names("point-robot") == ["goal_x", "goal_y"]
+    assert results.parameter_names("cheetah-vel") == ["target_velocity"]
+    ours = results.posteriors.query("environment == 'point-robot'")
+    assert len(ours) == 4 * 2 * 4 and set(ours.seed) == {1}  # task, evaluation, trajectory and one more
+    assert ours[ours.trajectory == 0].filter(like="mean_").eq(0).all(axis=None)
+    assert results.trace("point-robot", "mlp", 1).shape == (4, 2, 3, 21, 2)
+    assert results.trace("cheetah-vel", "mlp", 1).shape == (4, 1, 3, 20)
+    assert results.trace("point-robot", "mlp", 2) is None and results.trace("point-robot", "mlp", 3) is None
+
+
+def test_scripted_returns_are_a_row_a_task_with_its_parameters(new_tree):
+    tree = new_tree(**SMALL)
+    for seed in (1, 2):
+        tree.write_trial("point-robot", "mlp", seed)
+    results = read(tree)
+    assert results.scripted.task.tolist() == [0, 1, 2, 3] and results.remarks == []
+    assert results.scripted.goal_x.tolist() == pytest.approx([1.0, 0.5, -0.5, -1.0])
+    assert results.scripted.task_known.mean() == pytest.approx(-6.0)
+
+
+@pytest.mark.parametrize(
+    ("scripted", "complaint"),
+    [
+        ({"doing_nothing": [-9.0] * 4, "task_known": [0.0] * 4}, "disagree"),
+        ({"doing_nothing": [-9.0], "task_known": [0.0, 1.0]}, "a finite number a task"),
+        ([], "a finite number a task"),
+        (None, ""),
+    ],
+)
+def test_scripted_returns_that_disagree_or_are_no_numbers_are_said(new_tree, scripted, complaint):
+    tree = new_tree(**SMALL)
+    tree.write_trial("point-robot", "mlp", 1)
+    path = tree.write_trial("point-robot", "mlp", 2) / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"scripted_returns": scripted}))
+    results = read(tree)
+    assert complaint in " ".join(results.remarks) and bool(results.remarks) == bool(complaint)
+    assert results.scripted.task_known.mean() == pytest.approx(-6.0)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
+def test_a_trace_that_cannot_be_read_is_none(new_tree, content):
+    tree = new_tree(**SMALL)
+    (tree.write_trial("point-robot", "mlp", 1) / "trajectories.npz").write_bytes(content)
+    assert read(tree).trace("point-robot", "mlp", 1) is None
+
+
+def test_anchors_are_ascii_and_differ_where_trials_do():
+    assert anchor("point-robot", "mlp", 42) == "trial-point-robot-mlp-42"
+    names = ["a", "b-c", "c", "a b", "ab", "<script>", "编码器", "译码器", 'id="', "x" * 99, "x" * 98, "-", ""]
+    anchors = [anchor(environment, encoder, 1) for environment in [*names, "a-b"] for encoder in names]
+    assert len(set(anchors)) == len(anchors)
+    assert all(re.fullmatch(r"trial-[A-Za-z0-9_-]+-1", text) for text in anchors)

@@ -1,0 +1,176 @@
+"""What readers take with them: every table as CSV, LaTeX and Markdown, and every trajectory in one Parquet file.
+
+The same results give the same bytes. CSV has full precision and every column; LaTeX and Markdown have what is printed.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from reports import comparisons, pairs, published, tables
+from reports.results import ADAPTATION, NUMBERS, PROGRESS, PROVENANCE, SCRIPTED, TRIAL, Results
+
+PARQUET = "results.parquet"
+DIGITS = 3
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
+}  # fmt: skip
+
+
+class Table(NamedTuple):
+    """A table to take away: the stem of its files, what it is, its rows, and the columns that fit on paper."""
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    printed: tuple[str, ...]
+
+
+def write_all(results: Results, folder: Path) -> list[Table]:
+    """Write `<name>.csv`, `.tex` and `.md` of every table, and results.parquet, into a folder that exists.
+
+    Returns the tables. Learning curves are too long for paper: learning.csv alone.
+    """
+    written = all_tables(results)
+    for table in written:
+        tables.write_csv(table.frame, folder / f"{table.name}.csv")
+        _write(folder / f"{table.name}.tex", latex(table))
+        _write(folder / f"{table.name}.md", markdown(table))
+    write_parquet(trajectories(results), folder / PARQUET)
+    learning = [*TRIAL, "status", *PROGRESS, "wall_seconds"]
+    tables.write_csv(results.progress[learning], folder / "learning.csv")
+    return written
+
+
+def all_tables(results: Results) -> list[Table]:
+    """Every table of the report, in the page's order."""
+    cell = ("encoder", "n", "mean", "ci95_low", "ci95_high")
+    pair = ("environment", "first", "second", "difference", "low", "high", "p_holm", "improvement", "verdict")
+    gap = ("to_leaderboard", "to_leaderboard_low", "to_leaderboard_high")
+    steady = ("environment", "encoder", "last", "last5", "between_seeds", "within_seed")
+    board = published.leaderboard().pivot(index=["entry", "model", "type"], columns="environment", values="value")
+    earlier = published.by_seed().pivot(index=["encoder", "seed"], columns="environment", values="value")
+    board, earlier = board.reset_index(), earlier.reset_index()
+    return [
+        Table("meta_test_return", "Meta-test return: mean over seeds and its 95 % interval.", tables.table(results),
+              ("source", "environment", *cell)),
+        Table("normalised_score", "Interquartile mean of normalised scores over all environments, with its 95 % "
+              "interval.", _aggregate(results), (*cell, "method")),
+        Table("comparisons", "Every pair of encoders: first minus second.", pairs.every_pair(results), pair),
+        Table("last_five", "The last iteration beside the mean of the last five.", comparisons.stability(results),
+              steady),
+        Table("published_beside", "Our baselines beside the published ones.", published.beside(results),
+              ("environment", "encoder", "n", "mean", "leaderboard", "earlier", *gap)),
+        Table("published_leaderboard", "Published: the public leaderboard.", board, tuple(board.columns)),
+        Table("published_by_seed", "Published: an earlier run of the baselines.", earlier, tuple(earlier.columns)),
+        Table("suspicious", "Figures that are hard to believe.", _suspicious(results), ("where", "what")),
+        Table("scripted", "Returns that need no training, by test task.", results.scripted,
+              ("environment", "task", *SCRIPTED)),
+        Table("trials", "Every trial of the grid.", tables.trials_table(results),
+              (*TRIAL, "status", "meta_test_return", "commit", "precision", "device")),
+    ]  # fmt: skip
+
+
+def trajectories(results: Results) -> pd.DataFrame:
+    """One row a trial, task, evaluation and trajectory of the last meta-test, with the trial's outcome and origin.
+
+    A trial without trajectories is one row with blanks there, so that none is lost. Columns always have the same
+    types: numbers float64, `seed` int64, `dirty` boolean, the rest text.
+    """
+    names = [column for column in results.adaptation if column not in {*TRIAL, "status", *ADAPTATION}]
+    rows = results.adaptation[[*TRIAL, *names, *ADAPTATION]]
+    frame = results.trials.merge(rows, on=TRIAL, how="left", sort=False)
+    text = [column for column in ["status", "reason", *PROVENANCE] if column not in (*NUMBERS, "dirty")]
+    kinds = dict.fromkeys([*NUMBERS, *names, *ADAPTATION], "float64") | dict.fromkeys([*TRIAL[:2], *text], "string")
+    dirty = frame.dirty.map(lambda value: value if isinstance(value, bool) else pd.NA).astype("boolean")
+    for column in text:  # whatever a record holds: a list where a word was due is text too, and None stays blank
+        frame[column] = frame[column].map(lambda value: value if pd.api.types.is_scalar(value) else str(value))
+    frame = frame.assign(dirty=dirty).astype(kinds | {"seed": "int64"})
+    last = [column for column in frame if column in PROVENANCE]
+    return frame[[*TRIAL, "status", "reason", *names, *ADAPTATION, *frame.columns.difference(
+        [*TRIAL, "status", "reason", *names, *ADAPTATION, *last], sort=False), *last]]  # fmt: skip
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """The same frame gives the same bytes: no date, no index, no pandas metadata."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, path, compression="zstd")
+
+
+def latex(table: Table) -> str:
+    """A `tabular` with booktabs' rules. Letters beyond Latin need LuaLaTeX or XeLaTeX."""
+    columns, rows = _printed(table, _escape_latex, minus="$-$")
+    kinds = "".join("r" if pd.api.types.is_numeric_dtype(table.frame[name]) else "l" for name in table.printed)
+    lines = [
+        f"% {_plain(table.caption)} Needs \\usepackage{{booktabs}} and \\usepackage[T1]{{fontenc}}.",
+        f"\\begin{{tabular}}{{{kinds}}}",
+        "\\toprule",
+        *(" & ".join(cells) + " \\\\" for cells in [columns]),
+        "\\midrule",
+        *(" & ".join(cells) + " \\\\" for cells in rows),
+        "\\bottomrule",
+        "\\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(table: Table) -> str:
+    """A pipe table under its caption."""
+    columns, rows = _printed(table, _escape_markdown)
+    rules = ["---:" if pd.api.types.is_numeric_dtype(table.frame[name]) else "---" for name in table.printed]
+    lines = [f"| {' | '.join(cells)} |" for cells in (columns, rules, *rows)]
+    return "\n".join([_escape_markdown(table.caption), "", *lines]) + "\n"
+
+
+def _printed(table: Table, escape: Callable[[str], str], minus: str = "-") -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: numbers rounded, columns of whole numbers whole, blank where not known; the rest escaped."""
+    columns = []
+    for name in table.printed:
+        column = table.frame[name]
+        if pd.api.types.is_numeric_dtype(column):
+            digits = 0 if column.dropna().mod(1).eq(0).all() else DIGITS
+            columns.append(["" if pd.isna(value) else f"{value:.{digits}f}".replace("-", minus) for value in column])
+        else:
+            columns.append(["" if pd.isna(value) else escape(str(value)) for value in column])
+    headings = [escape(name.replace("_", " ")) for name in table.printed]
+    return headings, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _plain(text: str) -> str:
+    """One line of letters that can be seen: a line break or control character would end a row or a comment."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+
+
+def _escape_latex(text: str) -> str:
+    text = re.sub("-(?=-)", "-{}", "".join(LATEX.get(letter, letter) for letter in _plain(text)))
+    return f"{{{text}}}" if text.startswith("[") else text  # which \\ before it would take for its argument
+
+
+def _escape_markdown(text: str) -> str:
+    text = re.sub(r"([\\`*_\[\]|~$#!])", r"\\\1", _plain(text))
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _aggregate(results: Results) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"encoder": cell.encoder, "n": cell.n, "mean": cell.estimate.value, "ci95_low": cell.low,
+         "ci95_high": cell.high, "method": cell.method}
+        for cell in pairs.aggregate_cells(results)
+    ])  # fmt: skip
+
+
+def _suspicious(results: Results) -> pd.DataFrame:
+    found = [("this run", sentence) for sentence in published.suspicious_results(results)]
+    found += [("published", sentence) for sentence in published.suspicious_published()]
+    return pd.DataFrame(found, columns=["where", "what"], dtype="object")
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")

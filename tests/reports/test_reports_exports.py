@@ -1,0 +1,114 @@
+"""What readers take away: whole, harmless to what reads it, and the same bytes every time."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import exports
+from reports.results import load
+
+HOSTILE = ["<script>", "a_b & 100 % $x^2$ #{}~\\", "a|b", "编码器", "line\nbreak", "--x", "[1cm]", "`*_x_*`", "y" * 300]
+NAMES = {
+    "meta_test_return", "normalised_score", "comparisons", "last_five", "published_beside", "published_leaderboard",
+    "published_by_seed", "suspicious", "scripted", "trials",
+}  # fmt: skip
+
+
+def write(results, folder):
+    folder.mkdir()
+    exports.write_all(results, folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def rows_of(latex):
+    """The rows between the rules, as lists of cells."""
+    body = latex[latex.index("\\toprule") : latex.index("\\bottomrule")]
+    return [re.split(r"(?<!\\) & ", line.removesuffix(" \\\\")) for line in body.splitlines() if line.endswith("\\\\")]
+
+
+def test_every_table_is_written_in_three_forms_with_the_same_rows(full, tmp_path):
+    tree, _ = full
+    results = load(tree.results, tree.read_grid())
+    written = write(results, tmp_path / "one")
+    assert set(written) == {f"{name}.{form}" for name in NAMES for form in ("csv", "tex", "md")} | {"results.parquet"}
+    for table in exports.all_tables(results):
+        latex, markdown = (written[f"{table.name}.{form}"].decode() for form in ("tex", "md"))
+        cells = rows_of(latex)
+        assert len(cells) == len(table.frame) + 1 and {len(row) for row in cells} == {len(table.printed)}
+        assert len(markdown.splitlines()) == len(table.frame) + 4
+        assert "nan" not in latex and "nan" not in markdown
+        assert list(pd.read_csv(tmp_path / "one" / f"{table.name}.csv").columns) == list(table.frame.columns)
+
+
+def test_the_same_results_give_the_same_bytes(full, tmp_path):
+    tree, _ = full
+    first, again = (write(load(tree.results, tree.read_grid()), tmp_path / name) for name in ("first", "again"))
+    assert first == again
+
+
+def test_printed_numbers_are_rounded_and_have_a_minus():
+    frame = pd.DataFrame({"encoder": ["mlp", "x"], "n": [3.0, np.nan], "mean": [-1.23456, 2.0]})
+    table = exports.Table("t", "Caption.", frame, ("encoder", "n", "mean"))
+    assert rows_of(exports.latex(table))[1:] == [["mlp", "3", "$-$1.235"], ["x", "", "2.000"]]
+    assert "\\begin{tabular}{lrr}" in exports.latex(table)
+    assert exports.markdown(table).splitlines()[2:] == [
+        "| encoder | n | mean |", "| --- | ---: | ---: |", "| mlp | 3 | -1.235 |", "| x |  | 2.000 |",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_stay_one_cell_of_one_row(name):
+    table = exports.Table("t", "c", pd.DataFrame({"encoder": [name], "n": [1]}), ("encoder", "n"))
+    latex, markdown = exports.latex(table), exports.markdown(table)
+    (_, (cell, count)) = rows_of(latex)
+    assert count == "1" and len(markdown.splitlines()) == 5
+    bare = re.sub(r"\\[a-z]+\{\}|\\[&%$#_{}]|-\{\}", "", cell)  # what TeX would still take for more than a letter
+    bare = bare[1:-1] if bare.startswith("{") else bare
+    assert not set(bare) & set("\\&%$#_{}~^\n<>|") and "--" not in bare and not cell.startswith("[")
+    row = markdown.splitlines()[4]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3 and "<" not in row
+
+
+def test_hostile_names_pass_through_every_file(results_of, tmp_path):
+    results = results_of({("a", encoder): [1.0, 2.0, None] for encoder in HOSTILE})
+    written = write(results, tmp_path / "out")
+    cells = pd.read_csv(tmp_path / "out" / "meta_test_return.csv")
+    assert cells.encoder.tolist() == HOSTILE
+    parquet = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    assert parquet.encoder.drop_duplicates().tolist() == HOSTILE
+    assert "编码器".encode() in written["meta_test_return.tex"]
+
+
+def test_parquet_has_a_row_a_trial_task_evaluation_and_trajectory(new_tree, tmp_path):
+    tree = new_tree(environments=["point-robot", "cheetah-vel"], encoders=["mlp"], seeds=[1, 2])
+    tree.write_trial("point-robot", "mlp", 1, provenance={"precision": ["odd"], "dirty": "perhaps"})
+    tree.write_trial("cheetah-vel", "mlp", 1, provenance={"dirty": True})
+    tree.write_trial("cheetah-vel", "mlp", 2, failure={"reason": "broke", "iteration": 1})
+    results = load(tree.results, tree.read_grid())
+    write(results, tmp_path / "out")
+    frame = pd.read_parquet(tmp_path / "out" / "results.parquet")
+    ours = frame[(frame.environment == "point-robot") & (frame.seed == 1)]
+    assert len(ours) == 4 * 2 * 3 and not ours.duplicated(["task", "evaluation", "trajectory"]).any()
+    expected = results.adaptation.query("environment == 'point-robot'")
+    assert ours["return"].tolist() == expected["return"].tolist()
+    assert ours.goal_x.notna().all() and ours.target_velocity.isna().all()
+    assert set(ours.precision) == {"['odd']"} and ours.dirty.isna().all() and set(ours.commit.str.len()) == {40}
+    rest = frame[frame.trajectory.isna()].set_index(["environment", "seed"])
+    assert rest.status.to_dict() == {("point-robot", 2): "missing", ("cheetah-vel", 2): "failed"}
+    assert rest.reason["cheetah-vel", 2] == "broke"
+
+
+@pytest.mark.parametrize("returns", [{("a", "mlp"): [None]}, {("a", "mlp"): [1.0]}])
+def test_none_and_one_trial_write_every_table(results_of, tmp_path, returns):
+    written = write(results_of(returns), tmp_path / "out")
+    assert len(written) == 3 * len(NAMES) + 1 and all(written.values())
+    assert len(pd.read_parquet(tmp_path / "out" / "results.parquet")) == 1
+
+
+def test_a_thousand_trials_are_written(results_of, tmp_path):
+    values = np.random.default_rng(0).normal(size=(20, 50))
+    written = write(results_of({("a", f"e{k}"): row.tolist() for k, row in enumerate(values)}), tmp_path / "out")
+    assert len(written["comparisons.csv"].splitlines()) == 1 + 190
+    assert len(pd.read_parquet(tmp_path / "out" / "results.parquet")) == 1000
