@@ -4,6 +4,7 @@
 # make bench       time the engine on one CPU thread: benchmarks/results.json; make bench-gpu on a GPU
 # make canary      say whether an edit of the engine changed its behaviour; make canary-record stores the present one
 # make keep-results  where it did not: record the benchmark's results against the edited engine, without retraining
+# make pictures    draw one task of each environment for the reports, from results with weights (GRID=demo: the demo's)
 # make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade)
 #
 # On a machine without a GPU, TORCH=cpu spares the gigabytes of CUDA at set-up:  make demo TORCH=cpu
@@ -16,7 +17,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-ve
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results
+.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results pictures
 
 demo: .venv/installed
 	@.venv/bin/snakemake --cores all demo
@@ -47,6 +48,15 @@ canary-record: .venv/installed
 
 keep-results: .venv/installed
 	@.venv/bin/python -m oyster keep-results
+
+GRID := benchmark
+
+pictures: .venv/installed
+	@mkdir -p reports/pictures
+	@for env in $$(ls results/$(GRID)); do \
+		.venv/bin/python -m oyster simulate results/$(GRID)/$$env/mlp/42 --tasks 0 --video --out .pipeline/pictures/$$env && \
+		cp .pipeline/pictures/$$env/task-0.png reports/pictures/$$env.png || exit 1; \
+	done
 
 # pip takes torch's CPU build where it can find one; elsewhere uv knows where PyTorch keeps it.
 .venv/installed: requirements.txt .python-version

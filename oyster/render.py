@@ -167,6 +167,15 @@ def animate(family: type[TaskFamily], task: np.ndarray, trajectories: Sequence[T
     return gif
 
 
+def still(family: type[TaskFamily], gif: bytes) -> bytes:
+    """PNG of one frame of `animate`: a body at half time, a path when it is complete."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(gif)) as film:
+        film.seek(film.n_frames - 1 if family.physics_model() is None else film.n_frames // 2)
+        film.convert("P", palette=Image.Palette.ADAPTIVE, colors=COLOURS).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
 def _stage(trajectory: Trajectory) -> str:
     return "z from the prior" if trajectory.number == 0 else "adapted"
 

@@ -29,7 +29,7 @@ from oyster.trial import Trial
 
 TABLES = ("trajectories.csv", "returns.csv")
 PLOT = "trajectories.png"
-VIDEO = "task-{}.gif"
+VIDEO, STILL = "task-{}.gif", "task-{}.png"
 
 
 class Simulation(NamedTuple):
@@ -199,7 +199,7 @@ def choose_tasks(text: str | None, num_tasks: int) -> list[int]:
 def write_simulation(
     simulation: Simulation, tasks: Sequence[int], out: Path, *, video: bool, say: Callable[[str], None] = print
 ) -> list[Path]:
-    """Write tables, plot and, with `video`, a GIF a task to the folder `out`, whole or not at all.
+    """Write tables, plot and, with `video`, a GIF and a frame of it a task to the folder `out`, whole or not at all.
 
     An earlier simulation there is replaced. InputError where `out` holds anything else.
     """
@@ -221,7 +221,7 @@ def write_simulation(
 
 def _write(simulation: Simulation, tasks: Sequence[int], folder: Path, video: bool, say: Callable[[str], None]) -> None:
     family, s = simulation.family, simulation.settings
-    title = f"{s.environment}, {s.encoder}, seed {s.seed}"
+    title = f"{s.budget}: {s.environment}, {s.encoder}, seed {s.seed}"
     shown = [trajectory for trajectory in simulation.trajectories if trajectory.task in tasks]
     _write_trajectories(folder / TABLES[0], simulation, shown)
     _write_returns(folder / TABLES[1], simulation, shown)
@@ -229,7 +229,9 @@ def _write(simulation: Simulation, tasks: Sequence[int], folder: Path, video: bo
     for number, task in enumerate(tasks if video else ()):
         say(f"drawing task {task} ({number + 1} of {len(tasks)})")
         run = [trajectory for trajectory in shown if trajectory.task == task and trajectory.evaluation == 0]
-        (folder / VIDEO.format(task)).write_bytes(render.animate(family, simulation.tasks[task], run, title))
+        gif = render.animate(family, simulation.tasks[task], run, title)
+        (folder / VIDEO.format(task)).write_bytes(gif)
+        (folder / STILL.format(task)).write_bytes(render.still(family, gif))
 
 
 def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[render.Trajectory]) -> None:
@@ -263,8 +265,8 @@ def _axes(width: int) -> Sequence[str]:
 def _check_destination(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; expected a folder.")
-    videos = {path.name for path in out.glob(VIDEO.format("*"))}
-    foreign = sorted({path.name for path in out.glob("*")} - {*TABLES, PLOT, *videos})
+    pictures = {path.name for name in (VIDEO, STILL) for path in out.glob(name.format("*"))}
+    foreign = sorted({path.name for path in out.glob("*")} - {*TABLES, PLOT, *pictures})
     if foreign:
         raise InputError(
             f"--out {out} holds other files ({', '.join(foreign[:3])}). Give a folder of its own as --out."

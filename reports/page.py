@@ -19,6 +19,7 @@ from reports.results import Results
 
 FORMATS = ("svg", "pdf")  # of each panel's files
 TEMPLATES = Path(__file__).parent / "templates"
+PICTURES = Path(__file__).parent / "pictures"  # <environment>.png, by `make pictures`
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
 # The sections made of figures that follow the comparisons: anchor, and title for readers.
 EVIDENCE = {
@@ -54,6 +55,7 @@ def render(results: Results, drawn: Iterable, taken: Iterable[exports.Table], co
             mixtures=tables.mixtures(results.trials),
             remarks=results.remarks,
             evidence=EVIDENCE,
+            pictures=pictures(results.grid.environments),
             sections=figures,
             contents=_contents(figures),
             budget=records(tables.budget(results)),
@@ -85,6 +87,16 @@ def static(styles: dict[str, str]) -> dict[str, str]:
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     return {"style": Markup(style + sheet(styles)), "script": Markup(script), "script_hash": f"sha256-{digest}"}
+
+
+def pictures(environments: Iterable[str]) -> dict[str, str]:
+    """By environment, a picture of what an agent does there, as a data URI; those that there are."""
+    files = {name: PICTURES / f"{name}.png" for name in environments if re.fullmatch(r"[\w-]+", name)}
+    return {
+        name: f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def number(value: float | None, digits: int = 2) -> str:

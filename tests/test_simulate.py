@@ -280,6 +280,9 @@ def test_the_command_films_the_cheetah(tree, tmp_path):
             rows, columns = np.nonzero(half[render.BAND :, :, 0] - half[render.BAND :, :, 2] > 40)
             assert len(rows) > 100 and 0.3 < columns.mean() / frame.shape[1] < 0.7
     assert any((frames[0] != frame).any() for frame in frames)
+    with Image.open(gif.with_suffix(".png")) as picture:
+        shown = np.asarray(picture.convert("RGB"), int)
+    assert min(np.abs(shown - frame).mean() for frame in frames) < 2
 
 
 def test_without_a_renderer_the_video_is_refused_and_the_rest_is_not(tree, tmp_path):

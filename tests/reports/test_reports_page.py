@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from reports.__main__ import main
 from reports.grid import InputError
+from reports.page import PICTURES
 from reports.results import anchor
 
 HOSTILE = "<script>alert(1)</script>"
@@ -89,8 +90,9 @@ def test_the_page_loads_nothing_and_its_links_lead_somewhere(full):
     _, out = full
     page = Page(out / "index.html")
     text = (out / "index.html").read_text(encoding="utf-8")
-    assert not {"link", "img", "iframe", "object", "embed", "form", "base"} & set(page.tags)
-    assert not {"src", "srcset", "data", "action", "poster", "background"} & {key for key, _ in page.attributes}
+    assert not {"link", "iframe", "object", "embed", "form", "base"} & set(page.tags)
+    assert not {"srcset", "data", "action", "poster", "background"} & {key for key, _ in page.attributes}
+    assert all(source.startswith("data:image/png;base64,") for source in page.values("src"))
     assert "@import" not in text and "http://" not in text and "https://" not in text
     ids = page.values("id")
     assert len(ids) == len(set(ids))
@@ -144,6 +146,14 @@ def test_figures_inside_the_page_take_its_colours(full):
     assert (
         ElementTree.parse(out / "figures" / "learning_environment_steps_point-robot.svg").getroot().tag.endswith("svg")
     )
+
+
+def test_what_it_looks_like_stands_in_the_page(full):
+    tree, out = full
+    page = (out / "index.html").read_text()
+    uris = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="[^"]+', page)
+    files = [PICTURES / f"{environment}.png" for environment in tree.grid["environments"]]
+    assert [base64.b64decode(uri) for uri in uris] == [file.read_bytes() for file in files]
 
 
 def test_the_same_results_give_the_same_bytes_wherever_they_are_written(full):
