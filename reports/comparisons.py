@@ -23,6 +23,7 @@ LAST_ITERATIONS = 5
 def page_context(results: Results) -> dict:
     """The variables of answer.html.j2, comparisons.html.j2 and published.html.j2."""
     return {
+        "precision": tables.precision(results.trials),
         "answer": answer(results),
         "comparisons": comparisons(results),
         "published": published.page_context(results),

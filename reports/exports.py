@@ -58,15 +58,17 @@ def all_tables(results: Results) -> list[Table]:
     board = published.leaderboard().pivot(index=["entry", "model", "type"], columns="environment", values="value")
     earlier = published.by_seed().pivot(index=["encoder", "seed"], columns="environment", values="value")
     board, earlier = board.reset_index(), earlier.reset_index()
+    precision = tables.precision(results.trials)
+    made = f" Gradient steps in {precision}." if precision else ""
     return [
-        Table("meta_test_return", "Meta-test return: mean over seeds and its 95 % interval.", tables.table(results),
-              ("source", "environment", *cell)),
+        Table("meta_test_return", f"Meta-test return: mean over seeds and its 95 % interval.{made}",
+              tables.table(results), ("source", "environment", *cell)),
         Table("normalised_score", "Interquartile mean of normalised scores over all environments, with its 95 % "
-              "interval.", _aggregate(results), (*cell, "method")),
-        Table("comparisons", "Every pair of encoders: first minus second.", pairs.every_pair(results), pair),
-        Table("last_five", "The last iteration beside the mean of the last five.", comparisons.stability(results),
-              steady),
-        Table("published_beside", "Our baselines beside the published ones.", published.beside(results),
+              f"interval.{made}", _aggregate(results), (*cell, "method")),
+        Table("comparisons", f"Every pair of encoders: first minus second.{made}", pairs.every_pair(results), pair),
+        Table("last_five", f"The last iteration beside the mean of the last five.{made}",
+              comparisons.stability(results), steady),
+        Table("published_beside", f"Our baselines beside the published ones.{made}", published.beside(results),
               ("environment", "encoder", "n", "mean", "leaderboard", "earlier", *gap)),
         Table("published_leaderboard", "Published: the public leaderboard.", board, tuple(board.columns)),
         Table("published_by_seed", "Published: an earlier run of the baselines.", earlier, tuple(earlier.columns)),

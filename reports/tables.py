@@ -75,6 +75,15 @@ def budget(results: Results) -> pd.DataFrame:
     return frame.reindex(list(results.grid.environments)).reset_index()
 
 
+def precision(trials: pd.DataFrame) -> str:
+    """The arithmetic of the finished trials' gradient steps: `bfloat16`, or each with its count; "" if unknown."""
+    recorded = trials[trials.status == "finished"].precision
+    counts = recorded.fillna("not recorded").value_counts().sort_index()
+    if recorded.isna().all():
+        return ""
+    return ", ".join(counts.index if len(counts) == 1 else (f"{name} ({count})" for name, count in counts.items()))
+
+
 def gaps(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials that gave no return, with their status and reason."""
     return trials[trials.status != "finished"]

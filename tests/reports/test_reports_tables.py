@@ -10,9 +10,9 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import reports
-from reports import comparisons, page, pairs, tables, words
+from reports import comparisons, exports, page, pairs, tables, words
 from reports.pairs import BETTER, OPEN, UNKNOWN
-from reports.results import anchor
+from reports.results import anchor, load
 from reports.statistics import interval, mean_estimate, t_interval
 
 CLEAR = {("a", "good"): [10.0, 10.1, 9.9], ("a", "bad"): [0.0, 0.2, -0.2], ("a", "worse"): [-9.0, -9.1, -9.3]}
@@ -243,3 +243,17 @@ def test_a_thousand_trials_are_no_trouble(results_of):
     results = results_of(returns, {"a": (0.0, 10.0), "b": (0.0, 10.0)})
     assert len(results.trials) == 1000
     assert len(render(results, "answer", "comparisons", "published")) < 2_000_000
+
+
+def test_every_table_and_the_page_say_the_precision(new_tree):
+    tree = new_tree(encoders=["mlp", "recurrent"], seeds=[1])
+    tree.write_trial("point-robot", "mlp", 1, provenance={"precision": "bfloat16"})
+    results = load(tree.results, tree.read_grid())
+    assert tables.precision(results.trials) == "bfloat16"
+    ours = {"meta_test_return", "normalised_score", "comparisons", "last_five", "published_beside"}
+    told = {table.name for table in exports.all_tables(results) if "Gradient steps in bfloat16." in table.caption}
+    assert told == ours
+    page = (tree.build() / "index.html").read_text()
+    assert "Precision of the gradient steps: <strong>bfloat16</strong>" in page
+    tree.write_trial("point-robot", "recurrent", 1)
+    assert tables.precision(load(tree.results, tree.read_grid()).trials) == "bfloat16 (1), float32 (1)"
