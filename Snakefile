@@ -31,6 +31,10 @@ rule environment:
     output: touch(ENVIRONMENT)
     params: config.get("runtime")
     shell: "python docker/environment.py --warn && " + DVC + "environment"
+rule image:  # the CUDA image, which no other target asks for: `environment` builds what the runtime needs
+    input: ["docker/" + dep for dep in yaml.safe_load(Path("docker/dvc.yaml").read_text())["stages"]["image"]["deps"]]
+    output: touch(".pipeline/image.done")
+    shell: DVC + "docker/dvc.yaml:image"
 rule trial:
     input: ENVIRONMENT, sources(TRAIN)
     output: touch(STAMP)

@@ -46,6 +46,27 @@ class Image(NamedTuple):
         return "sha256:" + self.reference.rpartition("sha256:")[2]
 
 
+def for_runtime(runtime: str) -> Image:
+    """The image of the variant that docker/image.yaml chooses, ready for docker/run."""
+    variant = yaml.safe_load(CHOICE.read_text()).get("variant", "cuda")
+    if variant not in VARIANTS:
+        stop(f"docker/{CHOICE.name} asks for variant {variant!r}; expected {' or '.join(VARIANTS)}.")
+    if runtime != "apptainer":
+        return obtain(variant, find_engine(runtime))
+    if shutil.which("apptainer") is None:
+        stop("`runtime: apptainer` needs apptainer, which is not on the PATH. Or set `runtime: host` in params.yaml.")
+    engine = find_engine(None)  # apptainer itself builds from no Dockerfile
+    image = obtain(variant, engine)
+    sif = ROOT / ".pipeline" / "images" / f"{image.digest.removeprefix('sha256:')}.sif"
+    if not sif.exists():
+        tar, partial = sif.with_suffix(".tar"), sif.with_suffix(".partial")
+        save(engine, image, tar, "docker-archive")
+        run("apptainer", "build", "--force", str(partial), f"docker-archive:{tar}")
+        tar.unlink()
+        os.replace(partial, sif)
+    return image
+
+
 def obtain(variant: str, engine: str) -> Image:
     """The published image, pulled unless it is there; without one, the image of these inputs, built unless there."""
     published = (yaml.safe_load(CHOICE.read_text()).get("published") or {}).get(variant)
@@ -53,7 +74,7 @@ def obtain(variant: str, engine: str) -> Image:
         image = find(engine, variant, f"oyster:{variant}")
         return image if image and image.labels.get("oyster.inputs") == inputs(variant) else build(engine, variant)
     if not PINNED.fullmatch(published):
-        stop(f"{CHOICE.name} names the published image {published!r}; expected NAME@sha256:… with 64 hex digits.")
+        stop(f"docker/{CHOICE.name} names the published image {published!r}; expected NAME@sha256:<64 hex digits>.")
     if find(engine, variant, published) is None:
         run(engine, "pull", published)
     image = find(engine, variant, published)
@@ -112,30 +133,20 @@ def record(image: Image) -> Path:
 def archive(engine: str, image: Image) -> Path:
     """Save the image as a tar (`podman load` and `docker load` read it), and the tar's SHA-256 beside it."""
     path = IMAGES / f"oyster-{image.variant}.tar"
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    run(engine, "save", "--output", str(partial), *(["--format", "oci-archive"] if engine == "podman" else []),
-        f"oyster:{image.variant}" if "@" not in image.reference else image.reference)  # fmt: skip
-    with partial.open("rb") as file:
+    save(engine, image, path, "oci-archive")
+    with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    os.replace(partial, path)
     write(Path(f"{path}.sha256"), f"{digest}  {path.name}\n")  # as `sha256sum --check` reads it
     return path
 
 
-def convert(image: Image, engine: str) -> Path:
-    """The image as apptainer reads it: .pipeline/images/DIGEST.sif, made once."""
-    path = ROOT / ".pipeline" / "images" / f"{image.digest.removeprefix('sha256:')}.sif"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tar, partial = path.with_suffix(".tar"), path.with_suffix(".partial")
-        tar.unlink(missing_ok=True)
-        run(engine, "save", "--output", str(tar), *(["--format", "docker-archive"] if engine == "podman" else []),
-            f"oyster:{image.variant}" if "@" not in image.reference else image.reference)  # fmt: skip
-        run("apptainer", "build", "--force", str(partial), f"docker-archive:{tar}")
-        tar.unlink()
-        os.replace(partial, path)
-    return path
+def save(engine: str, image: Image, path: Path, podman_format: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    name = image.reference if "@" in image.reference else f"oyster:{image.variant}"
+    run(engine, "save", "--output", str(partial), *(["--format", podman_format] if engine == "podman" else []), name)
+    os.replace(partial, path)
 
 
 def pin_base(engine: str) -> None:
