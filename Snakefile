@@ -4,6 +4,7 @@ from pathlib import Path
 from oyster.settings import load_params
 configfile: "params.yaml"
 load_params("params.yaml")  # says what cannot be used in it, before anything runs
+container: config.get("image")  # for `--sdm apptainer --config image=…` alone (docs/container.md)
 
 # dvc.yaml's ${item.env} is {env} here. The demo is the benchmark's stages with another name in commands and paths.
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text().replace("${item.", "{"))["stages"]

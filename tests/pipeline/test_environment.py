@@ -30,7 +30,7 @@ class Corner:
 
     def record(self, *options: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "docker/environment.py", *options]
-        environment = os.environ | {"PATH": str(self.tools)}
+        environment = os.environ | {"PATH": str(self.tools), "OYSTER_BUILD_OPTIONS": ""}
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def engine(self, name: str, script: str) -> None:
