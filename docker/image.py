@@ -60,7 +60,7 @@ def for_runtime(runtime: str) -> Image:
     sif = ROOT / ".pipeline" / "images" / f"{image.digest.removeprefix('sha256:')}.sif"
     if not sif.exists():
         tar, partial = sif.with_suffix(".tar"), sif.with_suffix(".partial")
-        save(engine, image, tar, "docker-archive")
+        save(engine, image.reference, tar, "docker-archive")
         run("apptainer", "build", "--force", str(partial), f"docker-archive:{tar}")
         tar.unlink()
         os.replace(partial, sif)
@@ -133,18 +133,17 @@ def record(image: Image) -> Path:
 def archive(engine: str, image: Image) -> Path:
     """Save the image as a tar (`podman load` and `docker load` read it), and the tar's SHA-256 beside it."""
     path = IMAGES / f"oyster-{image.variant}.tar"
-    save(engine, image, path, "oci-archive")
+    save(engine, image.reference if "@" in image.reference else f"oyster:{image.variant}", path, "oci-archive")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     write(Path(f"{path}.sha256"), f"{digest}  {path.name}\n")  # as `sha256sum --check` reads it
     return path
 
 
-def save(engine: str, image: Image, path: Path, podman_format: str) -> None:
+def save(engine: str, name: str, path: Path, podman_format: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    name = image.reference if "@" in image.reference else f"oyster:{image.variant}"
     run(engine, "save", "--output", str(partial), *(["--format", podman_format] if engine == "podman" else []), name)
     os.replace(partial, path)
 
