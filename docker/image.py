@@ -96,15 +96,14 @@ def build(engine: str, variant: str) -> Image:
             'OYSTER_BUILD_OPTIONS="--build-arg BASE=… --build-arg BASE_UNPINNED=1".)'
         )
     moment = os.environ.get("SOURCE_DATE_EPOCH") or committed("%ct", variant) or "0"
-    arguments = {
-        "VARIANT": variant,
-        "SOURCE": source(),
-        "REVISION": committed("%H", variant),
-        "LOCK": lock(variant),
-        "INPUTS": inputs(variant),
-        "SOURCE_DATE_EPOCH": moment,
+    labels = {
+        "org.opencontainers.image.source": source(),
+        "org.opencontainers.image.revision": committed("%H", variant),
+        "oyster.lock": lock(variant),
+        "oyster.inputs": inputs(variant),
     }
-    options = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+    options = ["--build-arg", f"VARIANT={variant}", "--build-arg", f"SOURCE_DATE_EPOCH={moment}"]
+    options += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
     if engine == "podman":
         options += ["--format", "oci", "--timestamp", moment, "--identity-label=false"]
     run(engine, "build", "--file", str(DOCKERFILE), "--tag", f"oyster:{variant}", *options, *extra, str(ROOT))

@@ -104,7 +104,7 @@ ENGINE = """#!/bin/sh
 case "$1 $2" in
     "info ") exit 0 ;;
     "build --file")
-        for word in "$@"; do echo "$word"; done > built; expr "$*" : '.*INPUTS=\\([0-9a-f]*\\)' > inputs ;;
+        for word in "$@"; do echo "$word"; done > built; expr "$*" : '.*oyster.inputs=\\([0-9a-f]*\\)' > inputs ;;
     "image inspect")
         [ -f built ] || exit 1
         read -r inputs < inputs
