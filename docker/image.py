@@ -104,8 +104,8 @@ def build(engine: str, variant: str) -> Image:
     }
     options = ["--build-arg", f"VARIANT={variant}", "--build-arg", f"SOURCE_DATE_EPOCH={moment}"]
     options += [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
-    if engine == "podman":
-        options += ["--format", "oci", "--timestamp", moment, "--identity-label=false"]
+    if engine == "podman":  # without its cache of layers, whose names and age would enter the history, so the digest
+        options += ["--layers=false", "--format", "oci", "--timestamp", moment, "--identity-label=false"]
     run(engine, "build", "--file", str(DOCKERFILE), "--tag", f"oyster:{variant}", *options, *extra, str(ROOT))
     return find(engine, variant, f"oyster:{variant}") or stop(f"{engine} built oyster:{variant} but does not know it.")
 
