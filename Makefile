@@ -5,19 +5,26 @@
 # make canary      say whether an edit of the engine changed its behaviour; make canary-record stores the present one
 # make keep-results  where it did not: record the benchmark's results against the edited engine, without retraining
 # make pictures    draw one task of each environment for the reports, from results with weights (GRID=demo: the demo's)
-# make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade)
+# make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade),
+#                  and docker/requirements-*.txt, the same versions with hashes
+# make image       build the container image (CUDA; VARIANT=cpu for the other) with podman or docker; docs/container.md
+# make image-archive, make sbom    the image as a tar with its SHA-256; its bill of materials
+# make pin-base    write the present digest of the image's base into docker/Dockerfile
+# make test-image  build the CPU image and run trials in it, where podman and mmdebstrap are installed
 #
 # On a machine without a GPU, TORCH=cpu spares the gigabytes of CUDA at set-up:  make demo TORCH=cpu
 
 PYTHON := python$(shell cat .python-version)
 UV := uv==0.13.8
+TORCH_CPU := https://download.pytorch.org/whl/cpu/torch/
 LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-version) --python-platform linux \
 	--annotation-style line --custom-compile-command "make lock"
 
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results pictures
+.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results
+.PHONY: pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
 	@.venv/bin/snakemake --cores all demo
@@ -58,6 +65,23 @@ pictures: .venv/installed
 		cp .pipeline/pictures/$$env/task-0.png reports/pictures/$$env.png || exit 1; \
 	done
 
+VARIANT := cuda
+
+image: .venv/installed
+	@.venv/bin/python docker/image.py --variant $(VARIANT)
+
+image-archive: .venv/installed
+	@.venv/bin/python docker/image.py --variant $(VARIANT) --archive
+
+sbom: .venv/installed-dev
+	@.venv/bin/python docker/image.py --variant $(VARIANT) --bill
+
+pin-base: .venv/installed
+	@.venv/bin/python docker/image.py --pin-base
+
+test-image: .venv/installed-dev
+	@OYSTER_TEST_IMAGE=$${OYSTER_TEST_IMAGE:-1} .venv/bin/python -m pytest tests/image
+
 # pip takes torch's CPU build where it can find one; elsewhere uv knows where PyTorch keeps it.
 .venv/installed: requirements.txt .python-version
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; oyster needs it on the PATH."; exit 1; }
@@ -82,3 +106,8 @@ lock:
 	$(LOCK) pyproject.toml --output-file requirements.txt >/dev/null
 	sed -i.all -E '/^(nvidia-|cuda-|triton=)/d' requirements.txt && rm requirements.txt.all
 	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt >/dev/null
+	$(LOCK) --no-annotate --generate-hashes --constraint requirements.txt pyproject.toml \
+		--output-file docker/requirements-cuda.txt >/dev/null
+	grep -o '^torch==[^ ]*' requirements.txt | sed 's/$$/+cpu/' | $(LOCK) --no-annotate --generate-hashes \
+		--constraint requirements.txt --override - --find-links $(TORCH_CPU) pyproject.toml \
+		--output-file docker/requirements-cpu.txt >/dev/null

@@ -4,6 +4,7 @@ from pathlib import Path
 from oyster.settings import load_params
 configfile: "params.yaml"
 load_params("params.yaml")  # says what cannot be used in it, before anything runs
+container: config.get("image")  # for `--sdm apptainer --config image=…` alone (docs/container.md)
 
 # dvc.yaml's ${item.env} is {env} here. The demo is the benchmark's stages with another name in commands and paths.
 STAGES = yaml.safe_load(Path("dvc.yaml").read_text().replace("${item.", "{"))["stages"]
@@ -37,6 +38,10 @@ rule environment:
     output: touch(ENVIRONMENT)
     params: config.get("runtime")
     shell: "python docker/environment.py --warn && " + DVC + "environment"
+rule image:  # the CUDA image, which no other target asks for: `environment` builds what the runtime needs
+    input: ["docker/" + dep for dep in yaml.safe_load(Path("docker/dvc.yaml").read_text())["stages"]["image"]["deps"]]
+    output: touch(".pipeline/image.done")
+    shell: DVC + "docker/dvc.yaml:image"
 rule trial:
     input: ENVIRONMENT, sources(TRAIN)
     output: touch(STAMP)

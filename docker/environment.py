@@ -2,7 +2,9 @@
 
 On a host the record repeats what the lock says, not what happens to be installed: results made where torch is a CUDA
 build, a CPU build or a nearby version carry over, and a machine that differs from the lock gets a warning, not a
-retraining. (What a trial really ran with stands in its provenance.json.)
+retraining. (What a trial really ran with stands in its provenance.json.) With `runtime: docker | podman | apptainer`
+docker/image.py builds the image first, or pulls it, and the record names it by digest: another image makes results
+stale, the same image rebuilt does not.
 
     python docker/environment.py           write the record, if it would change
     python docker/environment.py --warn    only say how this machine differs from the lock
@@ -54,22 +56,30 @@ def differences() -> list[str]:
 
 def record(runtime: str) -> dict:
     """The content of docker/environment.json."""
-    if runtime != "host":
-        sys.exit(f"params.yaml asks for `runtime: {runtime}`, but only `runtime: host` is supported so far.")
-    return {
+    content = {
         "runtime": runtime,
         "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
         "python": locked_python(),
         "torch": locked_version("torch"),
     }
+    if runtime == "host":
+        return content
+    import image  # beside this file; a host does without it
+
+    chosen = image.for_runtime(runtime)
+    return content | {
+        "variant": chosen.variant,
+        "requirements_sha256": image.lock(chosen.variant),
+        "image": chosen.reference,
+    }
 
 
 def main() -> None:
-    for difference in differences():
+    runtime = yaml.safe_load((ROOT / "params.yaml").read_text()).get("runtime", "host")
+    for difference in differences() if runtime == "host" else []:
         print(f"Warning: {difference}; results may differ in their last digits.", file=sys.stderr)
     if "--warn" in sys.argv[1:]:
         return
-    runtime = yaml.safe_load((ROOT / "params.yaml").read_text()).get("runtime", "host")
     partial = RECORD.with_suffix(".partial")
     partial.write_text(json.dumps(record(runtime), indent=2) + "\n")
     os.replace(partial, RECORD)

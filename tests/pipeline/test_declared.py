@@ -62,7 +62,7 @@ def test_what_is_not_deterministic_or_not_finished_enters_no_hash(project):
     (trial / "provenance.json").write_text("{}")
     trial.with_name("2.partial").mkdir()
     (trial.with_name("2.partial") / "lock").write_text("of a trial that is still training")
-    assert "up to date" in project.run("dvc", "status").stdout
+    assert "up to date" in project.run("dvc", "status", "dvc.yaml").stdout
     assert "__pycache__" not in project.status() and ".partial" not in project.status()
 
 

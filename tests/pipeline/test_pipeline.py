@@ -56,7 +56,7 @@ def test_second_run_trains_nothing_under_either_tool(project):
     assert "Nothing to be done" in project.snakemake().stderr
     project.repro()
     no_retraining(project)
-    assert "up to date" in project.run("dvc", "status").stdout
+    assert "up to date" in project.run("dvc", "status", "dvc.yaml").stdout
     assert project.status() == ""
 
 
