@@ -98,7 +98,9 @@ def gap_text(trial) -> str:
 def hardware(trial) -> str:
     """What a trial ran on, in words; blank where it is not recorded."""
     cores = "" if pd.isna(trial.cores) else f"{int(trial.cores)} cores"
-    return ", ".join(str(part) for part in (trial.cpu, cores, trial.gpu) if part and not pd.isna(part))
+    # A virtual machine hides its processor's name, not its family.
+    family = "" if pd.isna(trial.cpu_family) else f"family {trial.cpu_family}"
+    return ", ".join(str(part) for part in (trial.cpu, family, cores, trial.gpu) if part and not pd.isna(part))
 
 
 def mixtures(trials: pd.DataFrame) -> list[str]:
