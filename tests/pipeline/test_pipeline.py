@@ -133,7 +133,7 @@ def _of(encoder, seeds):
 def test_edited_report_retrains_nothing_and_rebuilds_the_page(project):
     page = project.folder / "reports" / "benchmark" / "index.html"
     before = page.stat().st_mtime_ns
-    project.append("reports/page.html.j2", "<!-- edited -->\n")
+    project.append("reports/templates/page.html.j2", "<!-- edited -->\n")
     project.snakemake()
     no_retraining(project)
     assert page.stat().st_mtime_ns != before
