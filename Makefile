@@ -80,7 +80,7 @@ pin-base: .venv/installed
 	@.venv/bin/python docker/image.py --pin-base
 
 test-image: .venv/installed-dev
-	@OYSTER_TEST_IMAGE=$${OYSTER_TEST_IMAGE:-1} .venv/bin/python -m pytest tests/image
+	@OYSTER_TEST_IMAGE=$${OYSTER_TEST_IMAGE:-1} .venv/bin/python -m pytest tests/image $(if $(ONLY),-k $(ONLY))
 
 # pip takes torch's CPU build where it can find one; elsewhere uv knows where PyTorch keeps it.
 .venv/installed: requirements.txt .python-version

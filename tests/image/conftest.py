@@ -49,6 +49,14 @@ def why_not() -> str | None:
     return None
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """OYSTER_TEST_IMAGE=trial: of what runs in an image, the trial alone."""
+    if os.environ.get("OYSTER_TEST_IMAGE") == "trial":
+        for item in items:
+            if item.path.name == "test_image.py" and "bytes_of_the_host" not in item.name:
+                item.add_marker(pytest.mark.skip(reason="takes minutes more: run `make test-image`"))
+
+
 class Engine:
     """Podman with its own store under `store`; `docker` speaks to it through a socket."""
 
