@@ -164,7 +164,8 @@ def test_hostile_names_do_nothing(new_tree, visit):
     for encoder in (encoders[0], encoders[1], encoders[2], encoders[4]):
         tree.write_trial("point-robot", encoder, 1, provenance={"commit": HOSTILE, "command": f"</code>{HOSTILE}"})
     with visit(tree.build(), viewport=PHONE) as page:
-        assert page.locator("script").count() == 2 and page.locator("img:not(#pictures img), [onload], [onerror]").count() == 0
+        assert page.locator("script").count() == 2
+        assert page.locator("img:not(#pictures img), [onload], [onerror]").count() == 0
         for encoder in encoders:
             assert encoder in page.locator("main").inner_text()
         page.get_by_role("checkbox", name=HOSTILE).uncheck()
