@@ -1,5 +1,6 @@
-"""`python -m reports build` and `compare`: from results, in a tree or at two commits, to a page."""
+"""`python -m reports build`, `fill` and `compare`: from results to a page, and to the tables of other texts."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import click
 
 from reports.build import build as build_report
+from reports.fill import fill_file
 from reports.grid import InputError, read_grid
+from reports.results import load
 from reports.side_by_side import side_by_side
 
 
@@ -28,6 +31,22 @@ def build(name: str, results: Path | None, out: Path | None, params: Path) -> No
         loaded = build_report(read_grid(params, name), results or Path("results") / name, out)
     finished = int((loaded.trials.status == "finished").sum())
     click.echo(f"{out / 'index.html'}: {finished} of {len(loaded.trials)} trials of grid.{name} finished")
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--grid", "name", default="benchmark", show_default=True, help="The grid of params.yaml it is about.")
+@click.option("--results", type=click.Path(path_type=Path), help="Where trials wrote  [default: results/<grid>]")
+@click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True)
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 where a file is out of date.")
+def fill(files: tuple[Path, ...], name: str, results: Path | None, params: Path, check: bool) -> None:
+    """Make the marked tables in Markdown FILES anew from results: README.md, docs/reproduction.md."""
+    with refusals():
+        loaded = load(results or Path("results") / name, read_grid(params, name))
+        stale = [file for file in files if fill_file(file, loaded, check)]
+    for file in stale:
+        click.echo(f"{file}: {'out of date' if check else 'filled'}")
+    sys.exit(1 if check and stale else 0)
 
 
 @main.command()

@@ -1,0 +1,152 @@
+"""Tables inside the repository's own texts, made from results: what stands between `<!-- table NAME -->` and
+`<!-- end -->` in a Markdown file. So no figure in them is typed by hand, and a test says when one is out of date.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from reports import published, tables, words
+from reports.grid import InputError
+from reports.results import Results
+from reports.statistics import mean, standard_deviation
+
+MARKED = re.compile(r"(?<=<!-- table )(\w+)( -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
+NONE = "\N{EN DASH}"
+
+
+def fill(text: str, results: Results) -> str:
+    """The text with every marked table made anew. InputError for an unknown table, or a mark without its end."""
+    marks, whole = re.findall(r"<!-- table (\w+) -->", text), MARKED.findall(text)
+    if len(marks) != len(whole):
+        raise InputError("A line `<!-- table NAME -->` has no `<!-- end -->` after it.")
+    if unknown := sorted({name for name in marks if name not in TABLES}):
+        raise InputError(f"There is no table {', '.join(unknown)}. Known: {', '.join(TABLES)}.")
+    return MARKED.sub(lambda match: f"{match[1]}{match[2]}{TABLES[match[1]](results)}", text)
+
+
+def fill_file(path: Path, results: Results, check: bool = False) -> bool:
+    """Fill the tables of a file in place, atomically; with `check` only say whether that would change it."""
+    try:
+        before = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+    after = fill(before, results)
+    if after != before and not check:
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(after, encoding="utf-8", newline="")
+        os.replace(partial, path)
+    return after != before
+
+
+def headline(results: Results) -> str:
+    """An encoder a row, an environment a column: mean, 95 % interval, n."""
+    cells = tables.cells(results).set_index(["encoder", "environment"])
+    rows = [
+        [encoder, *(_estimate(cells.loc[encoder, environment]) for environment in results.grid.environments)]
+        for encoder in results.grid.encoders
+    ]
+    return _markdown(["encoder", *results.grid.environments], rows)
+
+
+def state(results: Results) -> str:
+    """In a sentence: how much of the grid there is, in which precision, on what, and from which commits."""
+    finished = results.trials[results.trials.status == "finished"]
+    said = f"{len(finished)} of {len(results.trials)} trials of the grid have finished"
+    if len(finished):
+        made = ", ".join(sorted(finished.precision.dropna().unique()))
+        machines = sorted({tables.hardware(trial) for trial in finished.itertuples()})
+        commits = sorted({str(commit)[:10] for commit in finished.commit})
+        said += f"; {made}; {'; '.join(machines)}; commit {', '.join(commits)}"
+    return f"{said}.\n"
+
+
+def reproduction(results: Results) -> str:
+    """Every baseline's cell beside the leaderboard's: n, mean, sd, and the difference with its interval."""
+    cells = tables.cells(results).set_index(["encoder", "environment"])
+    rows = []
+    for row in published.beside(results).itertuples():
+        if (row.encoder, row.environment) not in cells.index:
+            continue
+        cell = cells.loc[row.encoder, row.environment]
+        rows.append([
+            row.environment, row.encoder, str(cell.n), _number(cell["mean"]), _number(cell.standard_deviation),
+            _number(cell.last5_mean), _number(row.leaderboard),
+            _difference(row.to_leaderboard, row.to_leaderboard_low, row.to_leaderboard_high),
+        ])  # fmt: skip
+    heads = ["environment", "encoder", "n", "ours: mean", "sd", "mean of last five iterations"]
+    return _markdown([*heads, "published: leaderboard", f"ours {words.MINUS} leaderboard, 95 %"], rows)
+
+
+def earlier(results: Results) -> str:
+    """The earlier published run of the same baselines, by seed, beside the leaderboard and us."""
+    runs = published.by_seed()
+    rows = []
+    for row in published.beside(results).itertuples():
+        seeds = runs[(runs.environment == row.environment) & (runs.encoder == row.encoder)].value
+        rows.append([
+            row.environment, row.encoder, ", ".join(_number(value) for value in seeds), _number(mean(seeds)),
+            _number(standard_deviation(seeds)), _number(row.leaderboard),
+            _difference(row.to_earlier, row.to_earlier_low, row.to_earlier_high),
+        ])  # fmt: skip
+    heads = ["environment", "encoder", "published: earlier run, seeds 42, 123, 456", "mean", "sd"]
+    return _markdown([*heads, "published: leaderboard", f"ours {words.MINUS} earlier run, 95 %"], rows)
+
+
+def curves(results: Results) -> str:
+    """Meta-test return after every iteration: each of our mlp seeds, under the one run of the reference's code."""
+    reference = pd.read_csv(tables.PUBLISHED / "reference_curves.csv")
+    rows = []
+    for (environment, encoder), theirs in reference.groupby(["environment", "encoder"], sort=False):
+        values = theirs.sort_values("iteration").meta_test_return
+        rows.append([environment, f"reference's code, {encoder}, seed {theirs.seed.iloc[0]}", _curve(values)])
+        ours = results.progress.query("environment == @environment and encoder == @encoder and status == 'finished'")
+        for seed, trial in ours.groupby("seed"):
+            values = trial.sort_values("iteration").meta_test_return
+            rows.append([environment, f"ours, {encoder}, seed {seed}", _curve(values)])
+    return _markdown(["environment", "trial", "meta-test return after iterations 0, 1, 2, …"], rows)
+
+
+def cost(results: Results) -> str:
+    """What a trial cost: core-hours (wall time on one thread) and gradient steps a second, means over seeds."""
+    finished = results.trials[results.trials.status == "finished"]
+    rows = [
+        [environment, encoder, str(len(group)), f"{(group.wall_seconds * group.threads).mean() / 3600:.2f}",
+         f"{group.gradient_steps_per_second.mean():.1f}", f"{group.peak_memory_mb.max():.0f}"]
+        for (environment, encoder), group in finished.groupby(["environment", "encoder"], sort=False)
+    ]  # fmt: skip
+    spent = (finished.wall_seconds * finished.threads).sum() / 3600
+    heads = ["environment", "encoder", "n", "core-hours a trial", "gradient steps a second", "peak memory, MB"]
+    return _markdown(heads, rows) + f"\n{spent:.1f} core-hours in all.\n"
+
+
+TABLES = {table.__name__: table for table in (headline, state, reproduction, earlier, curves, cost)}
+
+
+def _estimate(cell: pd.Series) -> str:
+    if not cell.n:
+        return NONE
+    interval = words.interval(cell.ci95_low, cell.ci95_high)
+    return f"{_number(cell['mean'])} ({f'{interval}; ' if interval else ''}n = {cell.n})"
+
+
+def _difference(value: float, low: float, high: float) -> str:
+    interval = words.interval(low, high)
+    return _number(value) + (f" ({interval})" if interval else "")
+
+
+def _number(value: float) -> str:
+    return words.number(value) if math.isfinite(value) else NONE
+
+
+def _curve(values: Iterable[float]) -> str:
+    return " ".join(words.number(value, 1) for value in values)
+
+
+def _markdown(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
