@@ -78,7 +78,7 @@ def test_a_second_environment_stage_builds_nothing(engine, project):
 
 
 def test_it_is_no_root_and_holds_no_tools_of_the_build_and_no_code(engine, project):
-    shell = "id -u; command -v gcc cc make pip pip3 curl; ls /var/lib/apt/lists /var/log /work; exit 0"
+    shell = "id -u; command -v gcc cc make pip pip3 curl; ls /var/lib/apt/lists /var/log /project; exit 0"
     done = engine.run("podman", "run", *HARDENED, record(project)["image"], "sh", "-c", shell)
     words = [line for line in done.stdout.splitlines() if line and not line.endswith(":")]
     assert words == ["10001"]
