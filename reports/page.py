@@ -16,11 +16,12 @@ from reports.figures.style import gid
 from reports.inline import inline_svg, sheet
 from reports.origins import origins, records
 from reports.results import Results
+from reports.words import number
 
 FORMATS = ("svg", "pdf")  # of each panel's files
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = Path(__file__).parent / "pictures"  # <environment>.png, by `make pictures`
-MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 # The sections made of figures that follow the comparisons: anchor, and title for readers.
 EVIDENCE = {
     "learning": "How it learns",
@@ -97,14 +98,6 @@ def pictures(environments: Iterable[str]) -> dict[str, str]:
         for name, file in files.items()
         if file.is_file()
     }
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number with a true minus sign; blank where there is none."""
-    if value is None or not math.isfinite(value):
-        return ""
-    text = f"{value:.{digits}f}"
-    return f"{MINUS}{text[1:]}" if text.startswith("-") else text
 
 
 def count(value: float | None) -> str:
