@@ -76,7 +76,7 @@ def simulate(
     weights, encoder: where they are not found beside the result and in encoders/. seed: draw start states and z anew.
     InputError where something is missing or does not fit, or, for `video`, where nothing could be rendered.
     """
-    settings, recorded_encoder = _read_result(result)
+    settings, recorded_encoder = read_result(result)
     file = find_encoder_file(encoder or settings.encoder)
     if file_sha256(file) != recorded_encoder:
         warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another encoder")
@@ -114,7 +114,7 @@ def _meta_test(trial: Trial, rows: TaskFamily, seed: int | None) -> MetaTest:
         return meta_test(trial.training.agent, rows, trial.test_tasks, s, rng)
 
 
-def _read_result(result: Path) -> tuple[Settings, str]:
+def read_result(result: Path) -> tuple[Settings, str]:
     """Settings, and the encoder file's SHA-256. InputError where there is no result or a failed one."""
     names = ("provenance.json", "metrics.json", "adaptation.csv")
     if missing := [name for name in names if not (result / name).is_file()]:

@@ -1,0 +1,186 @@
+"""How much of a `meta_test_return` is the luck of one meta-test, and what other readings of the protocol do to it.
+
+`python benchmarks/meta_test.py results/benchmark/ENVIRONMENT/ENCODER/SEED …` repeats the last meta-test of each result,
+its agent unchanged, with new start states and new z, records what came out in benchmarks/meta_test.csv and prints the
+tables of docs/reproduction.md. It needs the weights (`dvc pull`, or training).
+"""
+
+import csv
+import os
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from oyster.encoder_file import find_encoder_file
+from oyster.pearl.agent import Agent
+from oyster.pearl.meta_test import meta_test
+from oyster.pearl.posterior import infer_posterior
+from oyster.saved_agent import load_trial
+from oyster.simulate import find_weights, read_result
+from oyster.trial import Trial
+
+RESULTS = Path(__file__).with_suffix(".csv")
+REPETITIONS = 100  # of the protocol's own meta-test, and of each variant
+START_SETS = 10  # sets of start states, each of which is met REPETITIONS / START_SETS times
+PROTOCOL, SAME_STARTS, CARRIED, CAPPED = "protocol", "same_starts", "carried_state", "capped_context"
+HEADER = ["environment", "encoder", "seed", "mean", "sd", "sd_same_starts"]
+HEADER += [f"{variant}{column}" for variant in (CARRIED, CAPPED) for column in ("", "_ci95")]
+AGENT = ["environment", "encoder", "seed", f"mean of {REPETITIONS} meta-tests"]  # first columns of what is printed
+
+
+def repeat(trial: Trial, variant: str) -> np.ndarray:
+    """`meta_test_return` of every repetition. Repetition k draws the same numbers in every variant but SAME_STARTS."""
+    agent, infer = trial.training.agent, trial.training.agent.infer
+    family = trial.family(len(trial.test_tasks) * trial.settings.num_evals)
+    reset, figures = family.reset, []
+    if variant == CARRIED:
+        carry_state(agent)
+    if variant == CAPPED:
+        agent.infer = lambda context: infer(context[:, -trial.settings.max_recurrent_context :])
+    for repetition in range(REPETITIONS):
+        if variant == SAME_STARTS:
+            starts = np.random.default_rng([1, repetition % START_SETS])
+            family.reset = lambda tasks, rng, starts=starts: reset(tasks, starts)
+        torch.manual_seed(repetition)
+        rng = np.random.default_rng([0, repetition])
+        figures.append(meta_test(agent, family, trial.test_tasks, trial.settings, rng).meta_test_return())
+    return np.array(figures)
+
+
+class CarriedLstm(nn.Module):
+    """An LSTM that goes on from where its last call ended, as in the reference, until it is told to forget."""
+
+    def __init__(self, lstm: nn.LSTM):
+        super().__init__()
+        self.lstm, self.state = lstm, None
+
+    def forward(self, sequence: torch.Tensor):
+        output, self.state = self.lstm(sequence, self.state)
+        return output, self.state
+
+    def forget(self, num_tasks: int = 1) -> None:
+        self.state = None
+
+
+def carry_state(agent: Agent) -> None:
+    """Let the encoder forget where z returns to the prior, and no longer before an inference."""
+    encoder = agent.context_encoder
+    encoder.lstm = CarriedLstm(encoder.lstm)
+    encoder.reset = encoder.lstm.forget
+    agent.infer = lambda context: infer_posterior(encoder, context, agent.latent_dim, agent.information_bottleneck)
+
+
+def variants(trial: Trial) -> list[str]:
+    if not trial.training.agent.is_recurrent:
+        return [PROTOCOL, SAME_STARTS]
+    longest = trial.settings.num_steps_per_eval - trial.settings.max_path_length  # context of the last trajectory
+    capped = [CAPPED] if longest > trial.settings.max_recurrent_context else []
+    return [PROTOCOL, SAME_STARTS, CARRIED, *capped]
+
+
+def measure(result: Path) -> dict[str, str]:
+    """A row of RESULTS: what one meta-test of this agent strays, and what the other readings change, with 95 %."""
+    settings, _ = read_result(result)
+    encoder, weights = find_encoder_file(settings.encoder), find_weights(result)
+
+    def trial() -> Trial:  # a new one each time, since a variant may alter the agent
+        return load_trial(settings, encoder, weights, "cpu")
+
+    figures = {variant: repeat(trial(), variant) for variant in variants(trial())}
+    plain = figures[PROTOCOL]
+    # Repetition k met set k modulo START_SETS; the spread within sets is what other z alone do.
+    within = figures[SAME_STARTS].reshape(-1, START_SETS).var(axis=0, ddof=1).mean()
+    row = dict.fromkeys(HEADER, "")
+    row |= {"environment": settings.environment, "encoder": settings.encoder, "seed": str(settings.seed)}
+    row |= {"mean": f"{plain.mean():.3f}", "sd": f"{plain.std(ddof=1):.3f}", "sd_same_starts": f"{np.sqrt(within):.3f}"}
+    for variant in figures.keys() & {CARRIED, CAPPED}:
+        difference = figures[variant] - plain
+        row[variant] = f"{difference.mean():.3f}"
+        row[f"{variant}_ci95"] = f"{1.96 * difference.std(ddof=1) / np.sqrt(REPETITIONS):.3f}"
+    return row
+
+
+def recorded() -> list[dict[str, str]]:
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def record(new: dict[str, str]) -> None:
+    """Put a row into RESULTS, in place of the one of the same agent."""
+    rows = {_agent(row): row for row in [*recorded(), new]}
+    partial = RESULTS.with_name(f"{RESULTS.name}.partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, HEADER, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[agent] for agent in sorted(rows))
+    os.replace(partial, RESULTS)
+
+
+def _agent(row: dict[str, str]) -> tuple[str, str, int]:
+    return row["environment"], row["encoder"], int(row["seed"])
+
+
+def summary() -> str:
+    """An agent a row: the recorded figure is one draw from this mean and standard deviation."""
+    heads = [
+        "environment",
+        "encoder",
+        "seed",
+        f"mean of {REPETITIONS} meta-tests",
+        "sd of one",
+        "sd, same start states",
+    ]
+    return _table(heads, [[*_agent(row), row["mean"], row["sd"], row["sd_same_starts"]] for row in recorded()])
+
+
+def recurrent_summary() -> str:
+    """Mean differences, with their 95 % intervals, that two other readings make to agents of ordered context."""
+    heads = [
+        "environment",
+        "encoder",
+        "seed",
+        f"mean of {REPETITIONS} meta-tests",
+        "state carried over",
+        "context capped",
+    ]
+    rows = [row for row in recorded() if row[CARRIED]]
+    return _table(heads, [[*_agent(row), row["mean"], _change(row, CARRIED), _change(row, CAPPED)] for row in rows])
+
+
+def _change(row: dict[str, str], variant: str) -> str:
+    return f"{float(row[variant]):+.2f} ± {float(row[f'{variant}_ci95']):.2f}" if row[variant] else "not longer"
+
+
+def _table(heads: list[str], rows: list[list]) -> str:
+    """In Markdown; nothing where there are no rows."""
+
+    def text(cell) -> str:
+        return f"{float(cell):.2f}" if isinstance(cell, str) and cell.lstrip("-")[:1].isdigit() else str(cell)
+
+    if not rows:
+        return ""
+    lines = [heads, ["---"] * len(heads), *([text(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+@click.command()
+@click.argument("results", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+def main(results: tuple[Path, ...]) -> None:
+    """Repeat the last meta-test of RESULTS; without any, only print."""
+    torch.set_num_threads(1)
+    with click.progressbar(results, item_show_func=lambda result: result and str(result), file=sys.stderr) as bar:
+        for result in bar:
+            record(measure(result))
+    print(summary(), recurrent_summary(), sep="\n", end="")
+
+
+if __name__ == "__main__":
+    main()

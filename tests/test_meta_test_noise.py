@@ -1,0 +1,48 @@
+"""benchmarks/meta_test.py: what docs/reproduction.md quotes of it, and the other reading that it tries out."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+from oyster.encoder_file import find_encoder_file
+from oyster.settings import load_params, trial_settings
+from oyster.trial import Trial
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(ROOT / "benchmarks" / "meta_test.py"))
+
+
+@pytest.fixture
+def agent():
+    settings = trial_settings(
+        load_params(ROOT / "params.yaml"), environment="point-robot", encoder="recurrent", seed=0, budget="demo"
+    )
+    agent = Trial(settings, find_encoder_file("recurrent"), "cpu").assemble().agent
+    for parameter in agent.context_encoder.parameters():  # far enough from zero that a context makes a difference
+        parameter.data.normal_(0, 0.5, generator=torch.Generator().manual_seed(parameter.numel()))
+    return agent
+
+
+@pytest.mark.parametrize("table", ["summary", "recurrent_summary"])
+def test_the_tables_in_the_text_are_those_of_the_recorded_repetitions(script, table):
+    assert script[table]() in (ROOT / "docs" / "reproduction.md").read_text()
+
+
+@torch.no_grad()
+def test_a_carried_state_sees_two_contexts_as_one_until_z_returns_to_the_prior(script, agent):
+    first, second = torch.randn(2, 3, 7, 5, generator=torch.Generator().manual_seed(1))  # (task, transition, feature)
+    alone, together = agent.infer(second), agent.infer(torch.cat([first, second], dim=1))
+    script["carry_state"](agent)
+    agent.prior(3)
+    agent.infer(first)
+    carried = agent.infer(second)
+    torch.testing.assert_close(carried.mean, together.mean)
+    assert not torch.allclose(carried.mean, alone.mean)
+    agent.prior(3)
+    torch.testing.assert_close(agent.infer(second).mean, alone.mean)
