@@ -5,7 +5,6 @@
 import math
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -99,16 +98,20 @@ def earlier(results: Results) -> str:
 
 def curves(results: Results) -> str:
     """Meta-test return after every iteration: each of our mlp seeds, under the one run of the reference's code."""
+
+    def row(environment: str, trial: str, curve: pd.DataFrame) -> list[str]:
+        values = curve.sort_values("iteration").meta_test_return
+        return [environment, trial, " ".join(words.number(value, 1) for value in values), _number(values[-10:].mean())]
+
     reference = pd.read_csv(tables.PUBLISHED / "reference_curves.csv")
     rows = []
     for (environment, encoder), theirs in reference.groupby(["environment", "encoder"], sort=False):
-        values = theirs.sort_values("iteration").meta_test_return
-        rows.append([environment, f"reference's code, {encoder}, seed {theirs.seed.iloc[0]}", _curve(values)])
+        rows.append(row(environment, f"reference's code, {encoder}, seed {theirs.seed.iloc[0]}", theirs))
         ours = results.progress.query("environment == @environment and encoder == @encoder and status == 'finished'")
         for seed, trial in ours.groupby("seed"):
-            values = trial.sort_values("iteration").meta_test_return
-            rows.append([environment, f"ours, {encoder}, seed {seed}", _curve(values)])
-    return _markdown(["environment", "trial", "meta-test return after iterations 0, 1, 2, …"], rows)
+            rows.append(row(environment, f"ours, {encoder}, seed {seed}", trial))
+    heads = ["environment", "trial", "meta-test return after iterations 0, 1, 2, …", "mean of the last ten"]
+    return _markdown(heads, rows)
 
 
 def cost(results: Results) -> str:
@@ -141,10 +144,6 @@ def _difference(value: float, low: float, high: float) -> str:
 
 def _number(value: float) -> str:
     return words.number(value) if math.isfinite(value) else NONE
-
-
-def _curve(values: Iterable[float]) -> str:
-    return " ".join(words.number(value, 1) for value in values)
 
 
 def _markdown(heads: list[str], rows: list[list[str]]) -> str:
