@@ -54,6 +54,7 @@ def render(results: Results, drawn: Iterable, taken: Iterable[exports.Table], co
             comparable=tables.comparable(results),
             statuses=results.trials.status.value_counts().to_dict(),
             mixtures=tables.mixtures(results.trials),
+            share_code=tables.share_code(results.trials),
             remarks=results.remarks,
             evidence=EVIDENCE,
             pictures=pictures(results.grid.environments),

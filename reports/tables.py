@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports.code import same_code
 from reports.results import TRIAL, Results
 from reports.statistics import interval, summarise
 
@@ -18,7 +19,7 @@ COUNTS = [
 ]  # fmt: skip
 # What trials of one table should share before they are compared: column, and its name for readers.
 SAME = {
-    "commit": "commits", "precision": "precisions", "device": "devices", "hardware": "hardware",
+    "code": "commits of other code", "precision": "precisions", "device": "devices", "hardware": "hardware",
     "lock_sha256": "locked environments", "runtime": "runtimes",
 }  # fmt: skip
 
@@ -103,10 +104,19 @@ def hardware(trial) -> str:
     return ", ".join(str(part) for part in (trial.cpu, family, cores, trial.gpu) if part and not pd.isna(part))
 
 
+def share_code(trials: pd.DataFrame) -> bool:
+    """Whether finished trials come from several commits that all train with the same code."""
+    commits = same_code(trials[trials.status == "finished"].commit.dropna().astype(str))
+    return len(commits) > len(set(commits.values())) == 1
+
+
 def mixtures(trials: pd.DataFrame) -> list[str]:
     """Sentences about what finished trials do not share although they stand in one table."""
     finished = trials[trials.status == "finished"]
-    finished = finished.assign(hardware=[hardware(trial) or None for trial in finished.itertuples()])
+    finished = finished.assign(
+        hardware=[hardware(trial) or None for trial in finished.itertuples()],
+        code=finished.commit.map(same_code(finished.commit.dropna().astype(str))),
+    )
     found = []
     for column, name in SAME.items():
         counts = finished[column].astype("string").fillna("not recorded").value_counts().sort_index()

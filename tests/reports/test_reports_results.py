@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import pandas as pd
 import pytest
@@ -13,6 +14,11 @@ from reports.grid import InputError
 from reports.results import anchor, load
 
 SMALL = {"environments": ["point-robot"], "encoders": ["mlp"], "seeds": [1, 2, 3]}
+
+
+def git(folder, *arguments) -> str:
+    run = subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True)
+    return run.stdout.strip()
 
 
 def read(tree):
@@ -135,6 +141,31 @@ def test_mixed_origins_are_told(new_tree):
     ):
         assert part in told
     assert "encoder mlp" in told and "devices" not in told
+
+
+def test_commits_of_the_same_training_code_are_no_mixture(new_tree, tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.code.ROOT", tmp_path)
+    deps = ["docker/environment.json", "encoders/${item.encoder}.py", "envs/${item.env}.py", "engine.py"]
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"train": {"cmd": "train", "deps": deps}}}))
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "point-robot.py").touch()
+    git(tmp_path, "init", "--quiet")
+    tree = new_tree(**SMALL)
+
+    def train(seed: int, changed: str) -> str:
+        (tmp_path / changed).write_text(f"as of seed {seed}\n")
+        git(tmp_path, "add", ".")
+        git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message=change")
+        commit = git(tmp_path, "rev-parse", "HEAD")
+        tree.write_trial("point-robot", "mlp", seed, provenance={"commit": commit})
+        return commit
+
+    commits = sorted([train(1, "engine.py"), train(2, "README.md")])
+    assert tables.mixtures(read(tree).trials) == [] and tables.share_code(read(tree).trials)
+    train(3, "engine.py")
+    (told,) = tables.mixtures(read(tree).trials)
+    assert "commits of other code" in told and f"{commits[0][:10]} (2)" in told
+    assert not tables.share_code(read(tree).trials)
 
 
 @pytest.mark.parametrize(
