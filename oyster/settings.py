@@ -62,7 +62,7 @@ class Budget(_Model):
     max_recurrent_context: Count
     """Longest context drawn for an encoder with IS_RECURRENT (the meta-test feeds all that was explored)."""
     precision: Literal["float32", "bfloat16"]
-    """Arithmetic of the gradient step; bfloat16 keeps float32 weights, outputs and sums."""
+    """Arithmetic of the critics, value and policy; bfloat16 keeps their weights, outputs and sums in float32."""
     threads: Count
     """Intra-op threads of PyTorch: part of the result, so never taken from the machine."""
     num_train_tasks: Count

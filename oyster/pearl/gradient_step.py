@@ -90,11 +90,10 @@ class GradientStep:
             )
         )
 
-        # q(z|c), one z a task, repeated over the task's rows of the batch.
-        with torch.autocast(observation.device.type, torch.bfloat16, enabled=self.bfloat16):
-            posterior = infer_posterior(
-                agent.context_encoder, batch.context, agent.latent_dim, agent.information_bottleneck
-            )
+        # q(z|c), one z a task, repeated over the task's rows of the batch. The encoder is what a trial tests, and must
+        # train as its author saw it train: always in float32 (an LSTM in bfloat16 stops; docs/precision.md).
+        encoder, context = agent.context_encoder, batch.context
+        posterior = infer_posterior(encoder, context, agent.latent_dim, agent.information_bottleneck)
         task_z = posterior.sample(batch.z_noise)
         z = task_z.repeat_interleave(num_transitions, dim=0)
         fixed_z = z.detach()
