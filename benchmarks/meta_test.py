@@ -138,7 +138,7 @@ def summary() -> str:
         "sd of one",
         "sd, same start states",
     ]
-    return _table(heads, [[*_agent(row), row["mean"], row["sd"], row["sd_same_starts"]] for row in recorded()])
+    return _table(heads, [[*_agent(row), *_figures(row, "mean", "sd", "sd_same_starts")] for row in recorded()])
 
 
 def recurrent_summary() -> str:
@@ -152,22 +152,25 @@ def recurrent_summary() -> str:
         "context capped",
     ]
     rows = [row for row in recorded() if row[CARRIED]]
-    return _table(heads, [[*_agent(row), row["mean"], _change(row, CARRIED), _change(row, CAPPED)] for row in rows])
+    return _table(heads, [[*_agent(row), *_figures(row, "mean"), *_changes(row)] for row in rows])
 
 
-def _change(row: dict[str, str], variant: str) -> str:
-    return f"{float(row[variant]):+.2f} ± {float(row[f'{variant}_ci95']):.2f}" if row[variant] else "not longer"
+def _figures(row: dict[str, str], *columns: str) -> list[str]:
+    return [f"{float(row[column]):.2f}" for column in columns]
+
+
+def _changes(row: dict[str, str]) -> list[str]:
+    return [
+        f"{float(row[variant]):+.2f} ± {float(row[f'{variant}_ci95']):.2f}" if row[variant] else "not longer"
+        for variant in (CARRIED, CAPPED)
+    ]
 
 
 def _table(heads: list[str], rows: list[list]) -> str:
     """In Markdown; nothing where there are no rows."""
-
-    def text(cell) -> str:
-        return f"{float(cell):.2f}" if isinstance(cell, str) and cell.lstrip("-")[:1].isdigit() else str(cell)
-
     if not rows:
         return ""
-    lines = [heads, ["---"] * len(heads), *([text(cell) for cell in row] for row in rows)]
+    lines = [heads, ["---"] * len(heads), *(map(str, row) for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
