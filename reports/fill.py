@@ -57,10 +57,9 @@ def state(results: Results) -> str:
     finished = results.trials[results.trials.status == "finished"]
     said = f"{len(finished)} of {len(results.trials)} trials of the grid have finished"
     if len(finished):
-        made = ", ".join(sorted(finished.precision.dropna().unique()))
         machines = sorted({tables.hardware(trial) for trial in finished.itertuples()})
         commits = sorted({str(commit)[:10] for commit in finished.commit})
-        said += f"; {made}; {'; '.join(machines)}; commit {', '.join(commits)}"
+        said += f"; {tables.precision(finished)}; {'; '.join(machines)}; commit {', '.join(commits)}"
     return f"{said}.\n"
 
 

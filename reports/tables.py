@@ -13,6 +13,7 @@ PUBLISHED_BUDGET = "benchmark"  # the one budget that the published figures were
 PUBLISHED_ITERATIONS = 20
 OURS, LEADERBOARD, EARLIER = "this run", "published: leaderboard", "published: earlier run"
 METRIC = "meta_test_return"
+BFLOAT16 = "bfloat16 with encoders in float32"  # what the setting `bfloat16` means
 COUNTS = [
     "n", "seeds_planned", "last5_n", "failed_iteration", "iterations", "environment_steps", "gradient_steps",
     "cores", "threads", "parameters", "task",
@@ -77,9 +78,9 @@ def budget(results: Results) -> pd.DataFrame:
 
 
 def precision(trials: pd.DataFrame) -> str:
-    """The arithmetic of the finished trials' gradient steps: `bfloat16`, or each with its count; "" if unknown."""
+    """The arithmetic of the finished trials' gradient steps: `float32`, or each with its count; "" if unknown."""
     recorded = trials[trials.status == "finished"].precision
-    counts = recorded.fillna("not recorded").value_counts().sort_index()
+    counts = recorded.replace("bfloat16", BFLOAT16).fillna("not recorded").value_counts().sort_index()
     if recorded.isna().all():
         return ""
     return ", ".join(counts.index if len(counts) == 1 else (f"{name} ({count})" for name, count in counts.items()))

@@ -249,11 +249,13 @@ def test_every_table_and_the_page_say_the_precision(new_tree):
     tree = new_tree(encoders=["mlp", "recurrent"], seeds=[1])
     tree.write_trial("point-robot", "mlp", 1, provenance={"precision": "bfloat16"})
     results = load(tree.results, tree.read_grid())
-    assert tables.precision(results.trials) == "bfloat16"
+    assert tables.precision(results.trials) == "bfloat16 with encoders in float32"
     ours = {"meta_test_return", "normalised_score", "comparisons", "last_five", "published_beside"}
-    told = {table.name for table in exports.all_tables(results) if "Gradient steps in bfloat16." in table.caption}
+    sentence = "Gradient steps in bfloat16 with encoders in float32."
+    told = {table.name for table in exports.all_tables(results) if sentence in table.caption}
     assert told == ours
     page = (tree.build() / "index.html").read_text()
-    assert "Precision of the gradient steps: <strong>bfloat16</strong>" in page
+    assert "Precision of the gradient steps: <strong>bfloat16 with encoders in float32</strong>" in page
     tree.write_trial("point-robot", "recurrent", 1)
-    assert tables.precision(load(tree.results, tree.read_grid()).trials) == "bfloat16 (1), float32 (1)"
+    both = tables.precision(load(tree.results, tree.read_grid()).trials)
+    assert both == "bfloat16 with encoders in float32 (1), float32 (1)"
