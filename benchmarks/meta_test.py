@@ -28,15 +28,17 @@ from oyster.trial import Trial
 RESULTS = Path(__file__).with_suffix(".csv")
 REPETITIONS = 100  # of the protocol's own meta-test, and of each variant
 START_SETS = 10  # sets of start states, each of which is met REPETITIONS / START_SETS times
-PROTOCOL, SAME_STARTS, CARRIED, CAPPED = "protocol", "same_starts", "carried_state", "capped_context"
+PROTOCOL, SAME_STARTS = "protocol", "same_starts"
+READINGS = SAMPLED, CARRIED, CAPPED = "sampled_actions", "carried_state", "capped_context"
 HEADER = ["environment", "encoder", "seed", "mean", "sd", "sd_same_starts"]
-HEADER += [f"{variant}{column}" for variant in (CARRIED, CAPPED) for column in ("", "_ci95")]
+HEADER += [f"{reading}{column}" for reading in READINGS for column in ("", "_ci95")]
 AGENT = ["environment", "encoder", "seed", f"mean of {REPETITIONS} meta-tests"]  # first columns of what is printed
 
 
 def repeat(trial: Trial, variant: str) -> np.ndarray:
     """`meta_test_return` of every repetition. Repetition k draws the same numbers in every variant but SAME_STARTS."""
-    agent, infer = trial.training.agent, trial.training.agent.infer
+    agent = trial.training.agent
+    infer, actor = agent.infer, agent.actor
     family = trial.family(len(trial.test_tasks) * trial.settings.num_evals)
     reset, figures = family.reset, []
     if variant == CARRIED:
@@ -47,6 +49,9 @@ def repeat(trial: Trial, variant: str) -> np.ndarray:
         if variant == SAME_STARTS:
             starts = np.random.default_rng([1, repetition % START_SETS])
             family.reset = lambda tasks, rng, starts=starts: reset(tasks, starts)
+        if variant == SAMPLED:
+            noise = np.random.default_rng([2, repetition])
+            agent.actor = lambda z, rng, noise=noise: actor(z, noise)
         torch.manual_seed(repetition)
         rng = np.random.default_rng([0, repetition])
         figures.append(meta_test(agent, family, trial.test_tasks, trial.settings, rng).meta_test_return())
@@ -78,10 +83,10 @@ def carry_state(agent: Agent) -> None:
 
 def variants(trial: Trial) -> list[str]:
     if not trial.training.agent.is_recurrent:
-        return [PROTOCOL, SAME_STARTS]
+        return [PROTOCOL, SAME_STARTS, SAMPLED]
     longest = trial.settings.num_steps_per_eval - trial.settings.max_path_length  # context of the last trajectory
     capped = [CAPPED] if longest > trial.settings.max_recurrent_context else []
-    return [PROTOCOL, SAME_STARTS, CARRIED, *capped]
+    return [PROTOCOL, SAME_STARTS, SAMPLED, CARRIED, *capped]
 
 
 def measure(result: Path) -> dict[str, str]:
@@ -99,10 +104,10 @@ def measure(result: Path) -> dict[str, str]:
     row = dict.fromkeys(HEADER, "")
     row |= {"environment": settings.environment, "encoder": settings.encoder, "seed": str(settings.seed)}
     row |= {"mean": f"{plain.mean():.3f}", "sd": f"{plain.std(ddof=1):.3f}", "sd_same_starts": f"{np.sqrt(within):.3f}"}
-    for variant in figures.keys() & {CARRIED, CAPPED}:
-        difference = figures[variant] - plain
-        row[variant] = f"{difference.mean():.3f}"
-        row[f"{variant}_ci95"] = f"{1.96 * difference.std(ddof=1) / np.sqrt(REPETITIONS):.3f}"
+    for reading in figures.keys() & {*READINGS}:
+        difference = figures[reading] - plain
+        row[reading] = f"{difference.mean():.3f}"
+        row[f"{reading}_ci95"] = f"{1.96 * difference.std(ddof=1) / np.sqrt(REPETITIONS):.3f}"
     return row
 
 
@@ -130,29 +135,14 @@ def _agent(row: dict[str, str]) -> tuple[str, str, int]:
 
 def summary() -> str:
     """An agent a row: the recorded figure is one draw from this mean and standard deviation."""
-    heads = [
-        "environment",
-        "encoder",
-        "seed",
-        f"mean of {REPETITIONS} meta-tests",
-        "sd of one",
-        "sd, same start states",
-    ]
-    return _table(heads, [[*_agent(row), *_figures(row, "mean", "sd", "sd_same_starts")] for row in recorded()])
+    rows = [[*_agent(row), *_figures(row, "mean", "sd", "sd_same_starts")] for row in recorded()]
+    return _table([*AGENT, "sd of one", "sd, same start states"], rows)
 
 
-def recurrent_summary() -> str:
-    """Mean differences, with their 95 % intervals, that two other readings make to agents of ordered context."""
-    heads = [
-        "environment",
-        "encoder",
-        "seed",
-        f"mean of {REPETITIONS} meta-tests",
-        "state carried over",
-        "context capped",
-    ]
-    rows = [row for row in recorded() if row[CARRIED]]
-    return _table(heads, [[*_agent(row), *_figures(row, "mean"), *_changes(row)] for row in rows])
+def readings_summary() -> str:
+    """Mean differences, with their 95 % intervals, that other readings of the meta-test make."""
+    rows = [[*_agent(row), *_figures(row, "mean"), *_changes(row)] for row in recorded()]
+    return _table([*AGENT, "actions sampled", "state carried over", "context capped"], rows)
 
 
 def _figures(row: dict[str, str], *columns: str) -> list[str]:
@@ -161,8 +151,8 @@ def _figures(row: dict[str, str], *columns: str) -> list[str]:
 
 def _changes(row: dict[str, str]) -> list[str]:
     return [
-        f"{float(row[variant]):+.2f} ± {float(row[f'{variant}_ci95']):.2f}" if row[variant] else "not longer"
-        for variant in (CARRIED, CAPPED)
+        f"{float(row[reading]):+.2f} ± {float(row[f'{reading}_ci95']):.2f}" if row[reading] else "-"
+        for reading in READINGS
     ]
 
 
@@ -182,7 +172,7 @@ def main(results: tuple[Path, ...]) -> None:
     with click.progressbar(results, item_show_func=lambda result: result and str(result), file=sys.stderr) as bar:
         for result in bar:
             record(measure(result))
-    print(summary(), recurrent_summary(), sep="\n", end="")
+    print(summary(), readings_summary(), sep="\n", end="")
 
 
 if __name__ == "__main__":

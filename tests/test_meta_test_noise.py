@@ -19,17 +19,24 @@ def script():
 
 
 @pytest.fixture
-def agent():
+def trial():
     settings = trial_settings(
         load_params(ROOT / "params.yaml"), environment="point-robot", encoder="recurrent", seed=0, budget="demo"
     )
-    agent = Trial(settings, find_encoder_file("recurrent"), "cpu").assemble().agent
+    trial = Trial(settings, find_encoder_file("recurrent"), "cpu")
+    trial.assemble()
+    return trial
+
+
+@pytest.fixture
+def agent(trial):
+    agent = trial.training.agent
     for parameter in agent.context_encoder.parameters():  # far enough from zero that a context makes a difference
         parameter.data.normal_(0, 0.5, generator=torch.Generator().manual_seed(parameter.numel()))
     return agent
 
 
-@pytest.mark.parametrize("table", ["summary", "recurrent_summary"])
+@pytest.mark.parametrize("table", ["summary", "readings_summary"])
 def test_the_tables_in_the_text_are_those_of_the_recorded_repetitions(script, table):
     assert script[table]() in (ROOT / "docs" / "reproduction.md").read_text()
 
@@ -46,3 +53,16 @@ def test_a_carried_state_sees_two_contexts_as_one_until_z_returns_to_the_prior(s
     assert not torch.allclose(carried.mean, alone.mean)
     agent.prior(3)
     torch.testing.assert_close(agent.infer(second).mean, alone.mean)
+
+
+def test_another_reading_differs_by_nothing_but_itself(script, trial, monkeypatch):
+    repeat = script["repeat"]
+    monkeypatch.setitem(repeat.__globals__, "REPETITIONS", 2)
+    act, given = trial.training.agent.actor, []
+    monkeypatch.setattr(trial.training.agent, "actor", lambda z, rng: given.append((z, rng)) or act(z, rng))
+    protocol, sampled = repeat(trial, script["PROTOCOL"]), repeat(trial, script["SAMPLED"])
+    plain, noisy = given[: len(given) // 2], given[len(given) // 2 :]
+    assert [rng for _, rng in plain] == [None] * len(plain)
+    assert all(rng is not None for _, rng in noisy)
+    torch.testing.assert_close(plain[0][0], noisy[0][0], rtol=0, atol=0)  # the same z on the same start
+    assert (protocol != sampled).all()
