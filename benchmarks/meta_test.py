@@ -44,7 +44,7 @@ def repeat(trial: Trial, variant: str) -> np.ndarray:
     if variant == CARRIED:
         carry_state(agent)
     if variant == CAPPED:
-        agent.infer = lambda context: infer(context[:, -trial.settings.max_recurrent_context :])
+        agent.infer = lambda context: infer(context[:, -trial.training.context_length :])
     for repetition in range(REPETITIONS):
         if variant == SAME_STARTS:
             starts = np.random.default_rng([1, repetition % START_SETS])
@@ -82,11 +82,10 @@ def carry_state(agent: Agent) -> None:
 
 
 def variants(trial: Trial) -> list[str]:
-    if not trial.training.agent.is_recurrent:
-        return [PROTOCOL, SAME_STARTS, SAMPLED]
     longest = trial.settings.num_steps_per_eval - trial.settings.max_path_length  # context of the last trajectory
-    capped = [CAPPED] if longest > trial.settings.max_recurrent_context else []
-    return [PROTOCOL, SAME_STARTS, SAMPLED, CARRIED, *capped]
+    carried = [CARRIED] if trial.training.agent.is_recurrent else []
+    capped = [CAPPED] if longest > trial.training.context_length else []  # to its end, as long as training's contexts
+    return [PROTOCOL, SAME_STARTS, SAMPLED, *carried, *capped]
 
 
 def measure(result: Path) -> dict[str, str]:

@@ -66,3 +66,16 @@ def test_another_reading_differs_by_nothing_but_itself(script, trial, monkeypatc
     assert all(rng is not None for _, rng in noisy)
     torch.testing.assert_close(plain[0][0], noisy[0][0], rtol=0, atol=0)  # the same z on the same start
     assert (protocol != sampled).all()
+
+
+@pytest.mark.parametrize(
+    ("environment", "encoder", "capped"),
+    [("cheetah-vel", "mlp", True), ("cheetah-vel", "recurrent", True), ("point-robot", "mlp", False)],
+)
+def test_the_cap_is_tried_where_a_meta_test_explores_more_than_training_shows(script, environment, encoder, capped):
+    settings = trial_settings(
+        load_params(ROOT / "params.yaml"), environment=environment, encoder=encoder, seed=0, budget="benchmark"
+    )
+    trial = Trial(settings, find_encoder_file(encoder), "cpu")
+    trial.assemble()
+    assert ("capped_context" in script["variants"](trial)) is capped
