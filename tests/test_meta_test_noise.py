@@ -68,6 +68,20 @@ def test_another_reading_differs_by_nothing_but_itself(script, trial, monkeypatc
     assert (protocol != sampled).all()
 
 
+def test_the_cap_leaves_the_last_transitions_of_a_context(script, trial, monkeypatch):
+    repeat = script["repeat"]
+    monkeypatch.setitem(repeat.__globals__, "REPETITIONS", 1)
+    monkeypatch.setattr(type(trial.training), "context_length", 7)
+    infer, given = trial.training.agent.infer, []
+    monkeypatch.setattr(trial.training.agent, "infer", lambda context: given.append(context) or infer(context))
+    repeat(trial, script["PROTOCOL"])
+    whole = [*given]
+    given.clear()
+    repeat(trial, script["CAPPED"])
+    assert {context.shape[1] for context in given} == {7}
+    torch.testing.assert_close(given[0], whole[0][:, -7:], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("environment", "encoder", "capped"),
     [("cheetah-vel", "mlp", True), ("cheetah-vel", "recurrent", True), ("point-robot", "mlp", False)],
