@@ -57,9 +57,9 @@ def state(results: Results) -> str:
     finished = results.trials[results.trials.status == "finished"]
     said = f"{len(finished)} of {len(results.trials)} trials of the grid have finished"
     if len(finished):
-        machines = sorted({tables.hardware(trial) for trial in finished.itertuples()})
         commits = sorted({str(commit)[:10] for commit in finished.commit})
-        said += f"; {tables.precision(finished)}; {'; '.join(machines)}; commit {', '.join(commits)}"
+        said += f"; {tables.precision(finished)}; {tables.counted(_machines(finished), '; ')}"
+        said += f"; commit {', '.join(commits)}" + (" (the same training code)" if tables.share_code(finished) else "")
     return f"{said}.\n"
 
 
@@ -114,16 +114,23 @@ def curves(results: Results) -> str:
 
 
 def cost(results: Results) -> str:
-    """What a trial cost: core-hours (wall time on one thread) and gradient steps a second, means over seeds."""
+    """What a trial cost on each kind of machine: core-hours (wall time on one thread), gradient steps a second."""
     finished = results.trials[results.trials.status == "finished"]
+    finished = finished.assign(machine=_machines(finished))
     rows = [
-        [environment, encoder, str(len(group)), f"{(group.wall_seconds * group.threads).mean() / 3600:.2f}",
+        [environment, encoder, machine, str(len(group)), f"{(group.wall_seconds * group.threads).mean() / 3600:.2f}",
          f"{group.gradient_steps_per_second.mean():.1f}", f"{group.peak_memory_mb.max():.0f}"]
-        for (environment, encoder), group in finished.groupby(["environment", "encoder"], sort=False)
+        for (environment, encoder, machine), group
+        in finished.groupby(["environment", "encoder", "machine"], sort=False)
     ]  # fmt: skip
     spent = (finished.wall_seconds * finished.threads).sum() / 3600
-    heads = ["environment", "encoder", "n", "core-hours a trial", "gradient steps a second", "peak memory, MB"]
+    heads = ["environment", "encoder", "on", "n", "core-hours a trial", "gradient steps a second", "peak memory, MB"]
     return _markdown(heads, rows) + f"\n{spent:.1f} core-hours in all.\n"
+
+
+def _machines(trials: pd.DataFrame) -> pd.Series:
+    """What each trial ran on, in words."""
+    return trials.apply(tables.hardware, axis=1, result_type="reduce").astype("string")
 
 
 TABLES = {table.__name__: table for table in (headline, state, reproduction, earlier, curves, cost)}

@@ -80,10 +80,15 @@ def budget(results: Results) -> pd.DataFrame:
 def precision(trials: pd.DataFrame) -> str:
     """The arithmetic of the finished trials' gradient steps: `float32`, or each with its count; "" if unknown."""
     recorded = trials[trials.status == "finished"].precision
-    counts = recorded.replace("bfloat16", BFLOAT16).fillna("not recorded").value_counts().sort_index()
-    if recorded.isna().all():
-        return ""
-    return ", ".join(counts.index if len(counts) == 1 else (f"{name} ({count})" for name, count in counts.items()))
+    return "" if recorded.isna().all() else counted(recorded.replace("bfloat16", BFLOAT16), ", ")
+
+
+def counted(values: pd.Series, separator: str) -> str:
+    """The one value there is, or every value with its count: `float32 (3), float64 (1)`."""
+    counts = values.fillna("not recorded").value_counts().sort_index()
+    return separator.join(
+        counts.index if len(counts) == 1 else (f"{value} ({count})" for value, count in counts.items())
+    )
 
 
 def gaps(trials: pd.DataFrame) -> pd.DataFrame:

@@ -45,6 +45,16 @@ def test_one_seed_has_no_interval_and_none_no_number(new_tree):
     assert "1 of 3 trials" in TABLES["state"](results)
 
 
+def test_trials_of_two_machines_are_counted_and_their_costs_kept_apart(new_tree):
+    tree = new_tree(encoders=["mlp"], seeds=[1, 2, 3])
+    for seed, cpu in enumerate(["older", "newer", "newer"], start=1):
+        tree.write_trial("point-robot", "mlp", seed, provenance={"hardware": {"cpu": cpu, "cores": 2}})
+    results = load(tree.results, tree.read_grid())
+    assert "; newer, 2 cores (2); older, 2 cores (1); commit " in TABLES["state"](results)
+    rows = [line.split(" | ")[2:4] for line in TABLES["cost"](results).splitlines() if "| mlp |" in line]
+    assert rows == [["older, 2 cores", "1"], ["newer, 2 cores", "2"]]
+
+
 @pytest.mark.parametrize("name", list(TABLES))
 def test_every_table_is_made_of_any_tree(name, results, new_tree):
     assert TABLES[name](results).endswith("\n")
