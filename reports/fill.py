@@ -5,6 +5,7 @@
 import math
 import os
 import re
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -96,19 +97,22 @@ def earlier(results: Results) -> str:
 
 
 def curves(results: Results) -> str:
-    """Meta-test return after every iteration: each of our mlp seeds, under the one run of the reference's code."""
+    """Meta-test return after every iteration of each of our trials; the one runs of the reference's code above them."""
 
     def row(environment: str, trial: str, curve: pd.DataFrame) -> list[str]:
         values = curve.sort_values("iteration").meta_test_return
         return [environment, trial, " ".join(words.number(value, 1) for value in values), _number(values[-10:].mean())]
 
     reference = pd.read_csv(tables.PUBLISHED / "reference_curves.csv")
+    ours = results.progress[results.progress.status == "finished"]
+    runs = [(f"reference's code, {{}}, seed {reference.seed.iloc[0]}", reference)]
+    runs += [(f"ours, {{}}, seed {seed}", trial) for seed, trial in ours.groupby("seed")]
     rows = []
-    for (environment, encoder), theirs in reference.groupby(["environment", "encoder"], sort=False):
-        rows.append(row(environment, f"reference's code, {encoder}, seed {theirs.seed.iloc[0]}", theirs))
-        ours = results.progress.query("environment == @environment and encoder == @encoder and status == 'finished'")
-        for seed, trial in ours.groupby("seed"):
-            rows.append(row(environment, f"ours, {encoder}, seed {seed}", trial))
+    for environment, encoder in product(results.grid.environments, results.grid.encoders):
+        for name, run in runs:
+            curve = run.query("environment == @environment and encoder == @encoder")
+            if len(curve):
+                rows.append(row(environment, name.format(encoder), curve))
     heads = ["environment", "trial", "meta-test return after iterations 0, 1, 2, …", "mean of the last ten"]
     return _markdown(heads, rows)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from reports import words
 from reports.__main__ import main
 from reports.fill import TABLES, fill
 from reports.grid import InputError, read_grid
@@ -53,6 +54,19 @@ def test_trials_of_two_machines_are_counted_and_their_costs_kept_apart(new_tree)
     assert "; newer, 2 cores (2); older, 2 cores (1); commit " in TABLES["state"](results)
     rows = [line.split(" | ")[2:4] for line in TABLES["cost"](results).splitlines() if "| mlp |" in line]
     assert rows == [["older, 2 cores", "1"], ["newer, 2 cores", "2"]]
+
+
+def test_curves_hold_every_trial_below_the_references_run(new_tree):
+    tree = new_tree(encoders=["mlp", "attention"], seeds=[1, 2])
+    for encoder, seed in [("mlp", 1), ("mlp", 2), ("attention", 2)]:
+        tree.write_trial("point-robot", encoder, seed, final=-seed)
+    tree.write_trial("point-robot", "attention", 1, failure={"type": "RuntimeError", "message": "no"})
+    lines = TABLES["curves"](load(tree.results, tree.read_grid())).splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| point-robot")]
+    assert [trial for _, trial, *_ in rows] == [
+        "reference's code, mlp, seed 42", "ours, mlp, seed 1", "ours, mlp, seed 2", "ours, attention, seed 2",
+    ]  # fmt: skip
+    assert [curve.split()[-1] for _, _, curve, _ in rows[1:]] == [f"{words.MINUS}{end}.0" for end in (1, 2, 2)]
 
 
 @pytest.mark.parametrize("name", list(TABLES))
