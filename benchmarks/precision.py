@@ -1,8 +1,8 @@
-"""Does bfloat16 change what is learned? Paired seeds of both precisions, against margins named in advance.
+"""Does bfloat16 change what is learned, or another processor? Paired seeds, against margins named in advance.
 
-`python benchmarks/precision.py --seeds 10` trains what benchmarks/precision.csv does not yet hold, one trial after the
-other (start several processes with disjoint --first to use more cores), and prints the table of docs/precision.md: the
-interval of each mean difference. The budget is benchmarks/precision.yaml.
+`python benchmarks/precision.py --seeds 10` trains what benchmarks/precision.csv does not yet hold of this processor,
+one trial after the other (start several processes with disjoint --first to use more cores), and prints the tables of
+docs/precision.md: the interval of each mean difference. The budget is benchmarks/precision.yaml.
 """
 
 import csv
@@ -10,33 +10,30 @@ import fcntl
 import json
 import sys
 import tempfile
+from itertools import combinations
 from pathlib import Path
 
 import click
-import numpy as np
+import pandas as pd
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from oyster.encoder_file import find_encoder_file
+from oyster.runtime import provenance
 from oyster.settings import load_params, trial_settings
 from oyster.trial import run_trial
 
 PARAMS = Path(__file__).with_suffix(".yaml")
 RESULTS = Path(__file__).with_suffix(".csv")
-HEADER = ("environment", "encoder", "seed", "precision", "meta_test_return")
+TRIAL = ["environment", "encoder", "seed", "precision", "cpu"]
+PRECISIONS = ("float32", "bfloat16")
 MARGINS = {"point-robot": 1.0, "sparse-point-robot": 0.5, "cheetah-vel": 0.1}  # cheetah-vel: of the float32 return
 CASES = (("point-robot", "mlp"), ("point-robot", "recurrent"), ("sparse-point-robot", "mlp"), ("cheetah-vel", "mlp"))
 
 
-def recorded() -> dict[tuple[str, str, int, str], float]:
-    if not RESULTS.exists():
-        return {}
-    with RESULTS.open() as file:
-        return {
-            (row["environment"], row["encoder"], int(row["seed"]), row["precision"]): float(row["meta_test_return"])
-            for row in csv.DictReader(file)
-        }
+def recorded() -> pd.DataFrame:
+    return pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=[*TRIAL, "meta_test_return"])
 
 
 def record(*row) -> None:
@@ -44,7 +41,7 @@ def record(*row) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
-            writer.writerow(HEADER)
+            writer.writerow([*TRIAL, "meta_test_return"])
         writer.writerow(row)
 
 
@@ -59,31 +56,39 @@ def train(environment: str, encoder: str, seed: int, precision: str) -> float:
 
 
 def summary() -> str:
-    """The 95 % t-interval of the mean paired difference, bfloat16 - float32, of each case, in Markdown."""
-    known = recorded()
-    rows = [("environment", "encoder", "pairs", "float32", "bfloat16", "difference, 95 %", "margin", "shown")]
+    """bfloat16 beside float32, on the same processor."""
+    return _table(recorded(), ["seed", "cpu"], "precision", PRECISIONS)
+
+
+def processor_summary() -> str:
+    """Each two processors beside each other, in bfloat16."""
+    known = recorded().query("precision == 'bfloat16'")
+    return "\n".join(_table(known, ["seed"], "cpu", pair) for pair in combinations(sorted(known.cpu.unique()), 2))
+
+
+def _table(known: pd.DataFrame, pair: list[str], varied: str, sides: tuple[str, str]) -> str:
+    """The 95 % t-interval of the mean paired difference of each case, second side - first, in Markdown."""
+    rows = [("environment", "encoder", "pairs", *sides, "difference, 95 %", "margin", "shown")]
     rows.append(("---",) * len(rows[0]))
-    for case in CASES:
-        environment, encoder = case
-        margin = MARGINS[environment]
-        seeds = sorted({seed for *trained, seed, _ in known if tuple(trained) == case})
-        seeds = [seed for seed in seeds if all((*case, seed, p) in known for p in ("float32", "bfloat16"))]
-        if len(seeds) < 2:
+    for environment, encoder in CASES:
+        case = known.query("environment == @environment and encoder == @encoder")
+        pairs = case.pivot(index=pair, columns=varied, values="meta_test_return").reindex(columns=sides).dropna()
+        if len(pairs) < 2:
             continue
-        plain, rounded = (np.array([known[*case, seed, p] for seed in seeds]) for p in ("float32", "bfloat16"))
-        difference = rounded - plain
-        low, high = stats.t.interval(0.95, len(seeds) - 1, difference.mean(), stats.sem(difference))
-        allowed = margin * abs(plain.mean()) if environment == "cheetah-vel" else margin
+        first, second = (pairs[side] for side in sides)
+        difference = second - first
+        low, high = stats.t.interval(0.95, len(pairs) - 1, difference.mean(), stats.sem(difference))
+        margin = MARGINS[environment] * (abs(first.mean()) if environment == "cheetah-vel" else 1)
         rows.append(
             (
                 environment,
                 encoder,
-                str(len(seeds)),
-                f"{plain.mean():.2f}",
-                f"{rounded.mean():.2f}",
+                str(len(pairs)),
+                f"{first.mean():.2f}",
+                f"{second.mean():.2f}",
                 f"{difference.mean():+.2f} ({low:+.2f} to {high:+.2f})",
-                f"±{allowed:.2f}",
-                "yes" if -allowed <= low and high <= allowed else "no",
+                f"±{margin:.2f}",
+                "yes" if -margin <= low and high <= margin else "no",
             )
         )
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -94,17 +99,21 @@ def summary() -> str:
 @click.option("--first", default=0, show_default=True, help="The first of them.")
 @click.option("--env", "environments", multiple=True, type=click.Choice(list(MARGINS)), help="[default: all]")
 @click.option("--encoder", "encoders", multiple=True, type=click.Choice(["mlp", "recurrent"]), help="[default: all]")
-def main(seeds: int, first: int, environments: tuple[str, ...], encoders: tuple[str, ...]) -> None:
-    """Train the missing pairs, then print the intervals."""
+@click.option("--precision", "precisions", multiple=True, type=click.Choice(PRECISIONS), help="[default: both]")
+def main(
+    seeds: int, first: int, environments: tuple[str, ...], encoders: tuple[str, ...], precisions: tuple[str, ...]
+) -> None:
+    """Train what is missing, then print the intervals."""
+    cpu = provenance.hardware("cpu")["cpu"]
     for seed in range(first, first + seeds):
         for environment, encoder in CASES:
             if (environments and environment not in environments) or (encoders and encoder not in encoders):
                 continue
-            for precision in ("float32", "bfloat16"):
-                if (environment, encoder, seed, precision) not in recorded():
-                    meta_test_return = train(environment, encoder, seed, precision)
-                    record(environment, encoder, seed, precision, meta_test_return)
-    print(summary(), end="")
+            for precision in precisions or PRECISIONS:
+                trial = (environment, encoder, seed, precision, cpu)
+                if trial not in recorded()[TRIAL].itertuples(index=False, name=None):
+                    record(*trial, train(environment, encoder, seed, precision))
+    print(summary(), processor_summary(), sep="\n", end="")
 
 
 if __name__ == "__main__":
