@@ -28,7 +28,7 @@ PARAMS = Path(__file__).with_suffix(".yaml")
 RESULTS = Path(__file__).with_suffix(".csv")
 TRIAL = ["environment", "encoder", "seed", "precision", "cpu"]
 PRECISIONS = ("float32", "bfloat16")
-MARGINS = {"point-robot": 1.0, "sparse-point-robot": 0.5, "cheetah-vel": 0.1}  # cheetah-vel: of the float32 return
+MARGINS = {"point-robot": 1.0, "sparse-point-robot": 0.5, "cheetah-vel": 0.1}  # cheetah-vel: of the first side's return
 CASES = (("point-robot", "mlp"), ("point-robot", "recurrent"), ("sparse-point-robot", "mlp"), ("cheetah-vel", "mlp"))
 
 
