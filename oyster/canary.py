@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from oyster.comparison import START_TOLERANCE, compare
+from oyster.comparison import compare_starts
 from oyster.encoder_file import find_encoder_file
 from oyster.runtime import provenance
 from oyster.runtime.records import RESULT_FILES, WEIGHTS, write_json
@@ -89,11 +89,11 @@ def _judge(song: Song, folder: Path) -> Outcome:
         return Outcome(song.name, "identical", "every file to the last bit, as recorded on another kind of hardware")
     recorded = folder / "start.json"
     write_json(recorded, stored["start"])
-    tolerance = START_TOLERANCE[song.settings.precision]
-    difference = compare(recorded, folder / song.settings.environment / "start.json", tolerance=tolerance)
+    recreated = folder / song.settings.environment / "start.json"
+    difference, agreement = compare_starts(recorded, recreated, song.settings.environment, song.settings.precision)
     if difference:
         return Outcome(song.name, "different", str(difference))
-    return Outcome(song.name, "consistent", f"no hashes for this kind of hardware; the start agrees to {tolerance:g}")
+    return Outcome(song.name, "consistent", f"no hashes for this kind of hardware; {agreement}")
 
 
 def _stored_at(song: Song) -> Path:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from oyster.comparison import START_TOLERANCE, Difference, compare
+from oyster.comparison import Difference, compare, compare_starts
 from oyster.encoder_file import file_sha256, find_encoder_file
 from oyster.pearl.meta_train import Row
 from oyster.runtime import provenance
@@ -105,9 +105,10 @@ def verify(
         here = json.loads((recreated / "provenance.json").read_text())
         same_kind = provenance.kind(here) == provenance.kind(recorded)
         difference = _first_difference(result, recreated, iterations)
-        identical, tolerance = difference is None, START_TOLERANCE[settings.precision]
+        identical = difference is None
         if not (identical or same_kind):
-            difference = compare(result / "start.json", recreated / "start.json", tolerance=tolerance)
+            starts = result / "start.json", recreated / "start.json"
+            difference, agreement = compare_starts(*starts, settings.environment, settings.precision)
     where = "the same kind of hardware" if same_kind else f"other hardware or versions ({_changed(recorded, here)})"
     if difference:
         word, reason = "different", str(difference)
@@ -116,10 +117,7 @@ def verify(
         word, reason = "identical", f"{compared}, to the last bit, on {where}"
     else:
         word = "consistent"
-        reason = (
-            f"on {where} the task lists, the initial collection and the first gradient steps agree within "
-            f"{tolerance:g}; what follows is chaotic and cannot be compared there"
-        )
+        reason = f"on {where} {agreement}; what follows is chaotic and cannot be compared there"
     return _verdict(result, word, reason, recorded, here, hashes, iterations, difference)
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from oyster import canary
@@ -34,6 +35,20 @@ def test_another_behaviour_is_heard(module, name, value, known_hardware, monkeyp
     assert {outcome.word for outcome in canary.listen()} == {"identical" if known_hardware else "consistent"}
     monkeypatch.setattr(module, name, value)
     assert {outcome.word for outcome in canary.listen()} == {"different"}
+
+
+@pytest.mark.parametrize("part, word", [("first_losses", "consistent"), ("first_rewards", "different")])
+def test_contacts_excuse_other_losses_on_other_hardware_and_nothing_else(part, word, monkeypatch, tmp_path):
+    monkeypatch.setattr(canary, "FOLDER", tmp_path)
+    monkeypatch.setattr(canary, "TRIALS", canary.TRIALS[:1])
+    (tmp_path / "params.yaml").write_bytes((provenance.ROOT / "tests" / "canary" / "params.yaml").read_bytes())
+    canary.record()
+    path = tmp_path / "cheetah-vel.json"
+    stored = json.loads(path.read_text())
+    stored["start"][part] = (1.07 * np.array(stored["start"][part])).tolist()
+    path.write_text(json.dumps(stored | {"hashes": []}))
+    [outcome] = canary.listen()
+    assert outcome.word == word and ("first rewards agree" in outcome.detail) is (word == "consistent")
 
 
 def test_the_same_bytes_on_hardware_unheard_of_are_identical(monkeypatch, tmp_path):
