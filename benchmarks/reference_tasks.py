@@ -1,17 +1,19 @@
-"""Which training tasks of cheetah-vel the reference collects: the same ones in all its runs, whatever their seed.
+"""Which training tasks the reference collects: the same ones in all its runs, whatever their seed.
 
 Its environments seed NumPy's global generator with a constant when they are made, and from there on the tasks to
-collect, the tasks of every gradient step and the transitions drawn from its buffers are one fixed sequence. A cheetah
-never falls, so how much each buffer holds is known beforehand, and the sequence can be drawn again without training
-anything (for encoders without IS_RECURRENT; ordered context is drawn otherwise).
+collect, the tasks of every gradient step and the transitions drawn from its buffers are one fixed sequence. No episode
+of cheetah-vel or sparse-point-robot ends early, so how much each buffer holds is known beforehand, and the sequence can
+be drawn again without training anything (for encoders without IS_RECURRENT; ordered context is drawn otherwise).
 
-`python benchmarks/reference_tasks.py` prints the table of docs/reproduction.md: how often each range of target
-velocities is collected there, and in the trials here.
+`python benchmarks/reference_tasks.py` prints the tables of docs/reproduction.md: how often each range of tasks is
+collected there, and in the trials here.
 """
 
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,14 +24,31 @@ from oyster.envs.family import TASK_SEED
 from oyster.runtime import seeds
 from oyster.settings import Settings, load_params, trial_settings
 
-ENVIRONMENT = "cheetah-vel"
-BOUNDS = [0.0, 0.75, 1.5, 2.25, 3.0]  # of target velocities, m/s
+
+class Ranges(NamedTuple):
+    """What the tasks of an environment are counted by."""
+
+    quantity: Callable[[np.ndarray], np.ndarray]  # (task, parameter) → (task,)
+    bounds: list[float]
+    unit: str
+
+
+ENVIRONMENTS = {
+    "cheetah-vel": Ranges(lambda tasks: tasks[:, 0], [0.0, 0.75, 1.5, 2.25, 3.0], " m/s"),
+    "sparse-point-robot": Ranges(
+        lambda goals: np.degrees(np.arctan2(goals[:, 1], goals[:, 0])), [0.0, 45.0, 90.0, 135.0, 180.0], "°"
+    ),
+}
 
 
 def reference_tasks(s: Settings) -> np.ndarray:
     """The training task of every collection: (iteration, collection)."""
     rng = np.random.RandomState(TASK_SEED)
-    rng.uniform(0.0, 3.0, s.num_train_tasks + s.num_test_tasks)  # the task list comes first
+    num_tasks = s.num_train_tasks + s.num_test_tasks
+    if s.environment == "sparse-point-robot":  # the task list comes first
+        rng.shuffle(np.empty((num_tasks, 2)))
+    else:
+        rng.uniform(0.0, 3.0, num_tasks)
     train_tasks = np.arange(s.num_train_tasks)
     in_context, in_replay = np.full((2, s.num_train_tasks), s.num_initial_steps)
     collected = np.empty((s.num_iterations, s.num_tasks_sample), int)
@@ -42,6 +61,10 @@ def reference_tasks(s: Settings) -> np.ndarray:
             task = collected[iteration, collection] = rng.randint(s.num_train_tasks)
             in_context[task] = s.num_steps_prior
             in_replay[task] += s.num_steps_prior
+            for _ in range(s.num_steps_posterior // s.max_path_length):
+                in_context[task] += s.max_path_length
+                in_replay[task] += s.max_path_length
+                infer(task)
             for _ in range(s.num_extra_rl_steps_posterior // s.max_path_length):
                 in_replay[task] += s.max_path_length
                 infer(task)
@@ -67,23 +90,26 @@ def our_tasks(s: Settings) -> np.ndarray:
     return collected
 
 
-def summary() -> str:
-    """In Markdown: collections by target velocity."""
+def summary(environment: str) -> str:
+    """In Markdown: training tasks, test tasks and collections by the range that a task lies in."""
     params = load_params(Path(__file__).resolve().parents[1] / "params.yaml")
 
     def settings(seed: int) -> Settings:
-        return trial_settings(params, environment=ENVIRONMENT, encoder="mlp", seed=seed, budget="benchmark")
+        return trial_settings(params, environment=environment, encoder="mlp", seed=seed, budget="benchmark")
 
     trials = [settings(seed) for seed in params.grid["benchmark"].seeds]
-    velocities = load_family(ENVIRONMENT).draw_tasks(trials[0].num_train_tasks + trials[0].num_test_tasks)[:, 0]
-    rows = {"training tasks there are": np.arange(trials[0].num_train_tasks)}
+    quantity, bounds, unit = ENVIRONMENTS[environment]
+    num_train, num_test = trials[0].num_train_tasks, trials[0].num_test_tasks
+    values = quantity(load_family(environment).draw_tasks(num_train + num_test))
+    rows = {"test tasks there are": np.arange(num_train, num_train + num_test)}
+    rows |= {"training tasks there are": np.arange(num_train)}
     rows["collected by the reference, every seed"] = reference_tasks(trials[0])
     rows |= {f"collected here, seed {s.seed}": our_tasks(s) for s in trials}
-    ranges = [f"{low:g} to {high:g} m/s" for low, high in pairwise(BOUNDS)]
+    ranges = [f"{low:g} to {high:g}{unit}" for low, high in pairwise(bounds)]
     lines = [["", *ranges], ["---"] * (1 + len(ranges))]
-    lines += [[name, *np.histogram(velocities[tasks], BOUNDS)[0]] for name, tasks in rows.items()]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    lines += [[name, *np.histogram(values[tasks], bounds)[0]] for name, tasks in rows.items()]
+    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
 if __name__ == "__main__":
-    print(summary())
+    print(*map(summary, ENVIRONMENTS), sep="\n", end="")
