@@ -46,8 +46,7 @@ class ReferenceOrder:
 
     def integers(self, high: int, size) -> np.ndarray:
         drawn = self.rng.integers(high, size=size)
-        s = self.training.settings
-        collecting = self.training.steps_taken == 0 and size == s.num_tasks_sample != s.meta_batch
+        collecting = size == self.training.settings.num_tasks_sample  # a gradient step draws meta_batch
         return self.collected[self.training.iteration] if collecting else drawn
 
 
@@ -85,10 +84,10 @@ def record(trial: tuple, curve: list[float]) -> None:
     """Put a trial's curve into CURVES, in place of the one that is there."""
     with (TRIALS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        rows = {row[:4]: row for row in recorded().itertuples(index=False, name=None)}
-        rows |= {(*trial, k): (*trial, k, round(value, 4)) for k, value in enumerate(curve)}
+        rows = [row for row in recorded().itertuples(index=False, name=None) if row[:3] != trial]
+        rows += [(*trial, k, round(value, 4)) for k, value in enumerate(curve)]
         partial = CURVES.with_name(f"{CURVES.name}.partial")
-        pd.DataFrame([rows[key] for key in sorted(rows)], columns=COLUMNS).to_csv(partial, index=False)
+        pd.DataFrame(sorted(rows), columns=COLUMNS).to_csv(partial, index=False)
         os.replace(partial, CURVES)
 
 

@@ -31,7 +31,16 @@ def test_the_table_in_the_text_is_what_the_script_prints(script, environment):
 
 
 def test_the_curves_in_the_text_are_the_recorded_ones(order):
-    assert order["summary"]() in (ROOT / "docs" / "reproduction.md").read_text()
+    assert order["summary"]() + "\n" in (ROOT / "docs" / "reproduction.md").read_text()
+
+
+def test_a_curve_takes_the_place_of_a_longer_one_and_of_no_other(order, tmp_path, monkeypatch):
+    names = order["record"].__globals__
+    monkeypatch.setitem(names, "CURVES", tmp_path / "curves.csv")
+    monkeypatch.setitem(names, "TRIALS", tmp_path)
+    for seed, curve in [(2, [3.0]), (1, [1.0, 2.0]), (1, [4.0])]:
+        order["record"](("cheetah-vel", "mlp", seed), curve)
+    assert order["recorded"]()[["seed", "iteration", "meta_test_return"]].to_numpy().tolist() == [[1, 0, 4], [2, 0, 3]]
 
 
 def canary_trial(environment: str, seed: int) -> Trial:
@@ -44,8 +53,15 @@ def watched_run(training, monkeypatch) -> tuple[list, list]:
     """Train. Returns the tasks of each collection, but for the initial one, and those of each gradient step."""
     collected, learned, keep_context = [], [], training._keep_context
     draw_batch = training._draw_batch
-    watch_context = lambda tasks, rows: collected.append(tasks.tolist()) or keep_context(tasks, rows)  # noqa: E731
-    watch_batch = lambda tasks, context: learned.append(tasks.tolist()) or draw_batch(tasks, context)  # noqa: E731
+
+    def watch_context(tasks, rows):
+        collected.append(tasks.tolist())
+        keep_context(tasks, rows)
+
+    def watch_batch(tasks, context):
+        learned.append(tasks.tolist())
+        return draw_batch(tasks, context)
+
     monkeypatch.setattr(training, "_keep_context", watch_context)
     monkeypatch.setattr(training, "_draw_batch", watch_batch)
     assert len(list(training.run())) == training.settings.num_iterations > 1

@@ -30,7 +30,7 @@ def write_result(tmp_path):
 
 
 def test_the_table_in_the_text_is_what_the_script_prints(script):
-    assert script["summary"]() in (ROOT / "docs" / "reproduction.md").read_text()
+    assert script["summary"]() + "\n" in (ROOT / "docs" / "reproduction.md").read_text()
 
 
 def test_goals_that_were_explored_are_counted_apart_from_those_that_were_not(script, write_result):
