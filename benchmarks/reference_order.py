@@ -6,18 +6,16 @@ other draw comes from the trial's own streams. It records the learning curve, as
 benchmarks/reference_order.csv and prints the table of docs/reproduction.md. Killed? Run the same command again.
 """
 
-import fcntl
-import os
 import sys
 from pathlib import Path
 
 import click
 import numpy as np
-import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import oyster.trial
+from benchmarks import curves
 from benchmarks.reference_tasks import ENVIRONMENTS, reference_tasks
 from oyster.encoder_file import find_encoder_file
 from oyster.pearl.meta_train import MetaTraining, Row
@@ -26,7 +24,6 @@ from oyster.settings import load_params, trial_settings
 ROOT = Path(__file__).resolve().parents[1]
 CURVES = Path(__file__).with_suffix(".csv")
 TRIALS = ROOT / "results" / "reference-order"  # which git does not keep
-COLUMNS = ["environment", "encoder", "seed", "iteration", "meta_test_return"]
 
 
 class ReferenceOrder:
@@ -69,36 +66,16 @@ def train(environment: str, encoder: str, seed: int) -> None:
 
     def on_progress(training: MetaTraining, row: Row | None) -> None:
         if row:
-            record((environment, encoder, seed), [row.meta_test_return for row in training.rows])
+            curves.record(CURVES, (environment, encoder, seed), [row.meta_test_return for row in training.rows])
             click.echo(f"{encoder}, seed {seed}: {row.meta_test_return:.2f} after iteration {row.iteration}", err=True)
 
     oyster.trial.MetaTraining = OrderedTraining
     oyster.trial.run_trial(settings, find_encoder_file(encoder), out, device="cpu", on_progress=on_progress)
 
 
-def recorded() -> pd.DataFrame:
-    return pd.read_csv(CURVES) if CURVES.exists() else pd.DataFrame(columns=COLUMNS)
-
-
-def record(trial: tuple, curve: list[float]) -> None:
-    """Put a trial's curve into CURVES, in place of the one that is there."""
-    with (TRIALS / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        rows = [row for row in recorded().itertuples(index=False, name=None) if row[:3] != trial]
-        rows += [(*trial, k, round(value, 4)) for k, value in enumerate(curve)]
-        partial = CURVES.with_name(f"{CURVES.name}.partial")
-        pd.DataFrame(sorted(rows), columns=COLUMNS).to_csv(partial, index=False)
-        os.replace(partial, CURVES)
-
-
 def summary() -> str:
     """In Markdown: each trial's curve, as far as it has come."""
-    lines = ["| environment | trial, in the reference's order | meta-test return after iterations 0, 1, 2, … |"]
-    lines += ["| --- | --- | --- |"]
-    for (environment, encoder, seed), curve in recorded().groupby(COLUMNS[:3]):
-        shown = " ".join(f"{value:.1f}" for value in curve.meta_test_return)
-        lines.append(f"| {environment} | {encoder}, seed {seed} | {shown} |")
-    return "".join(f"{line}\n" for line in lines)
+    return curves.table(CURVES, "trial, in the reference's order")
 
 
 @click.command()

@@ -34,15 +34,6 @@ def test_the_curves_in_the_text_are_the_recorded_ones(order):
     assert order["summary"]() + "\n" in (ROOT / "docs" / "reproduction.md").read_text()
 
 
-def test_a_curve_takes_the_place_of_a_longer_one_and_of_no_other(order, tmp_path, monkeypatch):
-    names = order["record"].__globals__
-    monkeypatch.setitem(names, "CURVES", tmp_path / "curves.csv")
-    monkeypatch.setitem(names, "TRIALS", tmp_path)
-    for seed, curve in [(2, [3.0]), (1, [1.0, 2.0]), (1, [4.0])]:
-        order["record"](("cheetah-vel", "mlp", seed), curve)
-    assert order["recorded"]()[["seed", "iteration", "meta_test_return"]].to_numpy().tolist() == [[1, 0, 4], [2, 0, 3]]
-
-
 def canary_trial(environment: str, seed: int) -> Trial:
     params = load_params(FOLDER / "params.yaml")
     settings = trial_settings(params, environment=environment, encoder="mlp", seed=seed, budget="canary")

@@ -1,0 +1,134 @@
+"""benchmarks/plain_pearl.py, the control of the engine: it must itself be PEARL.
+
+It is held to the engine where the two can be compared number by number (tasks, rewards, the gradient step, which
+reproduces the golden arrays) and to the protocol's counts where draws differ.
+"""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import curves, plain_pearl
+from benchmarks.plain_pearl import ENVIRONMENTS, PlainPearl, Robot, draw_goals
+from oyster.canary import FOLDER
+from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.envs import load_family
+from oyster.pearl.agent import Agent
+from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.settings import Settings, load_params, trial_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def settings(environment: str, **changes) -> Settings:
+    params = load_params(FOLDER / "params.yaml")
+    resolved = trial_settings(params, environment=environment, encoder="mlp", seed=3, budget="canary")
+    return Settings.model_validate(resolved.model_dump() | {"precision": "float32"} | changes)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_tasks_and_rewards_are_the_engines(environment):
+    goals, rows = draw_goals(environment, 50), load_family(environment)(50)
+    np.testing.assert_array_equal(goals, rows.draw_tasks(50))
+    rng = np.random.default_rng(0)
+    rows.reset(goals, rng)
+    rows._position = starts = goals + 0.15 * rng.normal(size=(50, 2))  # within the goal's radius and without
+    actions = 2 * rng.normal(size=(50, 2))
+    engine, robot = rows.step(actions), Robot(environment, rng)
+    assert robot.reset().any() != robot.sparse  # which starts in the centre
+    for row in range(50):
+        robot.position = starts[row]
+        observation, reward, felt = robot.step(actions[row], goals[row])
+        np.testing.assert_allclose(observation, engine.observation[row], atol=1e-6)
+        assert reward == pytest.approx(engine.reward[row], abs=1e-6)
+        assert felt == pytest.approx(engine.sparse_reward[row], abs=1e-6)
+    assert 0 < np.count_nonzero(engine.sparse_reward) < 50 or not robot.sparse
+
+
+def engines_agent(pearl: PlainPearl) -> Agent:
+    """The engine's agent with the same weights, in float64."""
+    s = pearl.s
+    encoder = load_encoder_class(find_encoder_file("mlp"))(
+        hidden_sizes=list(s.encoder_hidden_sizes), input_size=5, output_size=2 * s.latent_dim
+    )
+    agent = Agent(encoder, 2, 2, s.latent_dim, s.net_size).double()
+    engines = [encoder, agent.qf1, agent.qf2, agent.vf, agent.target_vf, agent.policy]
+    for ours, theirs in zip(engines, weights(pearl), strict=True):
+        ours.load_state_dict(dict(zip(ours.state_dict(), theirs, strict=True)))
+    return agent
+
+
+def weights(pearl: PlainPearl) -> list[list[torch.Tensor]]:
+    """A list a network, in the engine's order; the engine's policy has a layer for either half of the last one."""
+    *networks, policy = (
+        [parameter.detach() for parameter in network.parameters()]
+        for network in (pearl.encoder, pearl.q1, pearl.q2, pearl.v, pearl.target_v, pearl.policy)
+    )
+    *hidden, weight, bias = policy
+    return [*networks, [*hidden, weight[:2], bias[:2], weight[2:], bias[2:]]]
+
+
+def test_the_gradient_step_is_the_engines(monkeypatch):
+    s = settings("sparse-point-robot", kl_lambda=0.7)
+    pearl = PlainPearl(s)
+    for network in (pearl.encoder, pearl.q1, pearl.q2, pearl.v, pearl.target_v, pearl.policy):
+        network.double()
+    agent = engines_agent(pearl)
+    step = GradientStep.from_settings(agent, s)
+    rng = np.random.default_rng(1)
+    pearl.contexts = pearl.replay = [[None]] * s.num_train_tasks
+    for _ in range(3):
+        rows = torch.from_numpy(rng.normal(size=(s.meta_batch, s.batch_size, 7)))
+        context = torch.from_numpy(rng.normal(size=(s.meta_batch, s.embedding_batch_size, 5)))
+        z_noise = torch.from_numpy(rng.normal(size=(s.meta_batch, s.latent_dim)))
+        action_noise = torch.from_numpy(rng.normal(size=(s.meta_batch, s.batch_size, 2)))
+        draws, noises = iter([context, rows]), iter([z_noise, action_noise.flatten(0, 1)])
+        monkeypatch.setattr(pearl, "draw", lambda *_, draws=draws: next(draws))
+        monkeypatch.setattr(pearl, "noise", lambda *_, noises=noises: next(noises))
+        pearl.take_gradient_step()
+        observation, action, reward, next_observation = rows.split([2, 2, 1, 2], dim=-1)
+        terminal = torch.zeros_like(reward)
+        step(Batch(observation, action, reward, next_observation, terminal, context, z_noise, action_noise))
+    assert not list(draws) and not list(noises)
+    engines = [agent.context_encoder, agent.qf1, agent.qf2, agent.vf, agent.target_vf, agent.policy]
+    for ours, theirs in zip(engines, weights(pearl), strict=True):
+        for mine, plain in zip(ours.state_dict().values(), theirs, strict=True):
+            torch.testing.assert_close(mine, plain, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_it_collects_what_the_protocol_says_and_goes_on_as_if_it_had_not_stopped(environment):
+    s = settings(environment, num_train_steps_per_itr=2)
+    pearl = PlainPearl(s)
+    pearl.iterate()
+    a_collection = s.num_steps_prior + s.num_steps_posterior
+    collected = [
+        (len(rows[0]) - s.num_initial_steps) / (a_collection + s.num_extra_rl_steps_posterior) for rows in pearl.replay
+    ]
+    assert sum(collected) == s.num_tasks_sample and all(times == int(times) for times in collected)
+    assert [len(rows[0]) for rows in pearl.contexts] == [a_collection if k else s.num_initial_steps for k in collected]
+    again = pickle.loads(pickle.dumps(pearl))
+    for one in (pearl, again):
+        one.iterate()
+    assert again.curve == pearl.curve and len(again.curve) == 2
+    assert all(
+        torch.equal(mine, plain) for mine, plain in zip(again.q1.parameters(), pearl.q1.parameters(), strict=True)
+    )
+
+
+def test_a_curve_takes_the_place_of_a_longer_one_and_of_no_other(tmp_path):
+    path = tmp_path / "curves.csv"
+    for seed, curve in [(2, [3.0]), (1, [1.0, 2.0]), (1, [4.0])]:
+        curves.record(path, ("cheetah-vel", "mlp", seed), curve)
+    rows = curves.recorded(path)[["seed", "iteration", "meta_test_return"]]
+    assert rows.to_numpy().tolist() == [[1, 0, 4], [2, 0, 3]]
+    assert [file.name for file in tmp_path.iterdir()] == ["curves.csv"]
+    assert "| cheetah-vel | mlp, seed 1 | 4.0 |" in curves.table(path, "trial")
+
+
+def test_the_curves_in_the_text_are_the_recorded_ones():
+    summary = plain_pearl.summary()
+    assert summary.count("\n") > 2 and summary + "\n" in (ROOT / "docs" / "reproduction.md").read_text()
