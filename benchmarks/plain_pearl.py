@@ -1,6 +1,6 @@
 """PEARL on one page: the point robots with the mlp encoder, written from the protocol alone.
 
-It shares no line with oyster/pearl but the settings: one environment, one task and one trajectory at a time, ordinary
+It shares nothing with the engine but the settings: one environment, one task and one trajectory at a time, ordinary
 modules in float32, five optimisers, random draws of its own in an order of its own. Where it and a trial of the
 benchmark learn alike, that is no accident of one implementation. A control, not a twin: no number is the same.
 
@@ -77,7 +77,7 @@ def linear(inputs: int, outputs: int, bound: float | None = None) -> nn.Linear:
 
 def mlp(inputs: int, hidden: list[int], outputs: int, bound: float = 3e-3) -> nn.Sequential:
     sizes = [inputs, *hidden]
-    layers = [part for sizes in zip(sizes, hidden, strict=False) for part in (linear(*sizes), nn.ReLU())]
+    layers = [part for size, width in zip(sizes, hidden, strict=False) for part in (linear(size, width), nn.ReLU())]
     return nn.Sequential(*layers, linear(sizes[-1], outputs, bound))
 
 
