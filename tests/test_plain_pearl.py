@@ -99,6 +99,32 @@ def test_the_gradient_step_is_the_engines(monkeypatch):
             torch.testing.assert_close(mine, plain, rtol=1e-9, atol=1e-12)
 
 
+def test_its_meta_test_explores_on_the_prior_then_infers_from_all_it_saw(monkeypatch):
+    s = settings("sparse-point-robot", num_evals=1)
+    pearl, beliefs, contexts = PlainPearl(s), [], []
+    walk, posterior = pearl.walk, pearl.posterior
+
+    def watched_walk(goal, belief, deterministic):
+        beliefs.append(belief)
+        rows, felt_rows = walk(goal, belief, deterministic)
+        felt_rows[-1, -1] += len(beliefs)  # tells the walks apart by their returns
+        return rows, felt_rows
+
+    def watched_posterior(context):
+        contexts.append(context.shape[1])
+        return posterior(context)
+
+    monkeypatch.setattr(pearl, "walk", watched_walk)
+    monkeypatch.setattr(pearl, "posterior", watched_posterior)
+    walks, explore = s.num_steps_per_eval // s.max_path_length, s.num_exp_traj_eval
+    figure = pearl.meta_test()
+    assert contexts == [s.max_path_length * k for k in range(explore, walks + 1)] * s.num_test_tasks
+    on_prior = [bool((variance == 1).all()) for _, variance in beliefs]
+    assert on_prior == ([True] * explore + [False] * (walks - explore)) * s.num_test_tasks
+    last = [walks * (task + 1) for task in range(s.num_test_tasks)]  # an untrained agent meets no goal besides
+    assert figure == np.mean(last)
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_it_collects_what_the_protocol_says_and_goes_on_as_if_it_had_not_stopped(environment):
     s = settings(environment, num_train_steps_per_itr=2)
