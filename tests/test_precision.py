@@ -1,5 +1,6 @@
 """docs/precision.md says what benchmarks/precision.csv and gradient_error.json hold."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
     [
         ("precision", "summary"),
         ("precision", "processor_summary"),
+        ("processors", "summary"),
         ("gradient_error", "summary"),
         ("gradient_error", "encoder_summary"),
     ],
@@ -38,3 +40,15 @@ def test_pairs_are_trials_that_differ_in_one_thing(tmp_path):
     [heads, _, row] = script["processor_summary"]().splitlines()
     assert heads.startswith("| environment | encoder | pairs | a | b |")
     assert row == "| point-robot | mlp | 3 | 2.33 | 4.67 | +2.33 (-1.46 to +6.13) | ±1.00 | no |"
+
+
+def test_trials_of_two_processors_differ_in_nothing_else():
+    script = runpy.run_path(str(ROOT / "benchmarks" / "processors.py"))
+    pairs = script["pairs"]()
+    assert len(pairs) == 9 and {(a.cpu, b.cpu) for a, b in pairs.values()} == {
+        ("AMD EPYC", "Intel(R) Xeon(R) Processor")
+    }
+    for trial in pairs:
+        place = f"{script['RESULTS']}/{'/'.join(map(str, trial))}/provenance.json"
+        first, second = (json.loads(script["_git"]("show", f"{script[c]}:{place}")) for c in ("FIRST", "SECOND"))
+        assert all(first[key] == second[key] for key in ("settings", "encoder_sha256", "environment", "precision"))
