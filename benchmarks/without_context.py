@@ -1,0 +1,124 @@
+"""What can be had without using the context: one answer for every task, no training, no encoder.
+
+`python benchmarks/without_context.py` prints two tables of docs/reproduction.md: what the best single answer returns in
+each environment of the benchmark (a place to walk to, a speed to run at), and on sparse-point-robot what a place
+returns by its distance from the start. An encoder that helps an agent is above that, or its figure shows nothing.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from oyster.envs import load_family
+from oyster.envs.family import TASK_SEED, split_tasks
+from oyster.settings import Settings, load_params, trial_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_MOVE = 0.1  # a point robot's, an axis and a step
+STARTS = 200  # random start states of point-robot that a return is averaged over
+DISTANCES = [0.6, 0.7, 0.8, 0.85, 0.9, 1.0, 1.1, 1.2]  # from the centre of sparse-point-robot's half circle of goals
+ANGLES = np.arange(0, 181, 3)  # degrees
+
+
+class Returns(NamedTuple):
+    """Mean undiscounted returns over tasks."""
+
+    reported: float
+    learned_from: float  # the dense one, where they differ
+
+
+def walk(place: np.ndarray, goals: np.ndarray, s: Settings) -> Returns:
+    """Of a point robot that walks straight to `place` (2,) and stays, over `goals` (task, 2)."""
+    goals = np.repeat(goals, 1 if s.sparse_rewards else STARTS, axis=0)
+    family = load_family(s.environment)(len(goals))
+    position = family.reset(goals, np.random.default_rng(TASK_SEED))
+    reported = learned_from = 0.0
+    for _ in range(s.max_path_length):
+        step = family.step(np.clip((place - position) / MAX_MOVE, -1.0, 1.0))
+        position = step.observation
+        reported += float((step.sparse_reward if s.sparse_rewards else step.reward).mean())
+        learned_from += float(step.reward.mean())
+    return Returns(reported, learned_from)
+
+
+def run(speed: np.ndarray, tasks: np.ndarray, s: Settings) -> Returns:
+    """At most, of a half-cheetah that runs at `speed` (1,): as if it ran so from the first step, at no cost."""
+    bound = -s.max_path_length * float(np.abs(tasks - speed).mean())
+    return Returns(bound, bound)
+
+
+def polar(distance: float, degrees: float) -> np.ndarray:
+    return distance * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+
+
+class Case(NamedTuple):
+    """An environment's single answers, what each returns, and how it is named."""
+
+    answers: list[np.ndarray]
+    returns: Callable[[np.ndarray, np.ndarray, Settings], Returns]
+    name: Callable[[np.ndarray], str]
+
+
+CASES = {
+    "cheetah-vel": Case([np.array([v]) for v in np.arange(0, 3.01, 0.1)], run, lambda v: f"run at {v[0]:.1f} m/s"),
+    "sparse-point-robot": Case(
+        [polar(distance, degrees) for distance in DISTANCES for degrees in ANGLES],
+        walk,
+        lambda p: f"stand at {np.degrees(np.arctan2(p[1], p[0])):.0f}°, {np.hypot(*p):.1f} out",
+    ),
+    "point-robot": Case(
+        [np.array([x, y]) for x in np.arange(-0.5, 0.51, 0.1) for y in np.arange(-0.5, 0.51, 0.1)],
+        walk,
+        lambda p: f"stand at ({p[0]:z.1f}, {p[1]:z.1f})",
+    ),
+}
+
+
+def settings_and_tasks(environment: str) -> tuple[Settings, np.ndarray, np.ndarray]:
+    params = load_params(ROOT / "params.yaml")
+    s = trial_settings(params, environment=environment, encoder="mlp", seed=42, budget="benchmark")
+    tasks = load_family(environment).draw_tasks(s.num_train_tasks + s.num_test_tasks)
+    return s, *split_tasks(tasks, s.num_train_tasks, s.num_test_tasks)
+
+
+def markdown(*rows: list[str]) -> str:
+    heads, *others = rows
+    return "".join(f"| {' | '.join(row)} |\n" for row in (heads, ["---"] * len(heads), *others))
+
+
+def summary() -> str:
+    """An environment a row: the answer that is best for the test tasks, and the one that training would teach."""
+    rows = [["environment", "best answer for the test tasks", "returns there"]]
+    rows[0] += ["best answer for the training tasks", "returns on the test tasks"]
+    for environment, case in CASES.items():
+        s, train, test = settings_and_tasks(environment)
+        on_test = [case.returns(answer, test, s).reported for answer in case.answers]
+        best = int(np.argmax(on_test))
+        taught = int(np.argmax([case.returns(answer, train, s).learned_from for answer in case.answers]))
+        answers = [(case.name(case.answers[k]), f"{on_test[k]:.2f}") for k in (best, taught)]
+        rows.append([environment, *answers[0], *answers[1]])
+    return markdown(*rows)
+
+
+def distance_summary() -> str:
+    """sparse-point-robot, a distance a row: the angle that is best on the test tasks, and the returns there."""
+    s, train, test = settings_and_tasks("sparse-point-robot")
+    rows = [["out", "best angle", "test tasks", "training tasks, there", "test tasks, mean of all angles"]]
+    rows[0].append("dense at best, training tasks")
+    for distance in DISTANCES:
+        returns = [walk(polar(distance, degrees), test, s).reported for degrees in ANGLES]
+        dense = max(walk(polar(distance, degrees), train, s).learned_from for degrees in ANGLES)
+        best = ANGLES[int(np.argmax(returns))]
+        felt = [f"{best}°", f"{max(returns):.2f}", f"{walk(polar(distance, best), train, s).reported:.2f}"]
+        rows.append([f"{distance:g}", *(felt if max(returns) else ["", "0.00", ""]), f"{np.mean(returns):.2f}"])
+        rows[-1].append(f"{dense:.2f}")
+    return markdown(*rows)
+
+
+if __name__ == "__main__":
+    print(summary(), distance_summary(), sep="\n", end="")

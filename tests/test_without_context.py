@@ -1,0 +1,54 @@
+"""benchmarks/without_context.py: what docs/reproduction.md quotes of it, and its returns where they are known."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oyster.envs.family import scripted_returns
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def script():
+    return runpy.run_path(str(ROOT / "benchmarks" / "without_context.py"))
+
+
+@pytest.mark.parametrize("table", ["summary", "distance_summary"])
+def test_the_tables_in_the_text_are_what_the_script_prints(script, table):
+    assert script[table]() + "\n" in (ROOT / "docs" / "reproduction.md").read_text()
+
+
+def test_standing_on_a_sparse_goal_is_knowing_the_task(script):
+    s, goals, _ = script["settings_and_tasks"]("sparse-point-robot")
+    family = script["load_family"](s.environment)
+    known = scripted_returns(family, goals, s.max_path_length, sparse=True)["task_known"]
+    stood = [script["walk"](goal, goal[None], s).reported for goal in goals]
+    assert stood == pytest.approx(known, rel=1e-5)
+
+
+def test_a_place_that_feels_no_goal_still_has_a_dense_return(script):
+    s, goals, _ = script["settings_and_tasks"]("sparse-point-robot")
+    still = script["walk"](np.zeros(2), goals, s)
+    assert still.reported == 0 and still.learned_from == pytest.approx(-s.max_path_length)
+
+
+def test_returns_are_means_over_tasks(script):
+    s, _, goals = script["settings_and_tasks"]("sparse-point-robot")
+    alone = [script["walk"](script["polar"](1.0, 90.0), goal[None], s).reported for goal in goals]
+    assert script["walk"](script["polar"](1.0, 90.0), goals, s).reported == pytest.approx(np.mean(alone), rel=1e-5)
+    assert 0 < np.count_nonzero(alone) < len(goals)
+
+
+def test_point_robot_walks_to_its_place_from_wherever_it_starts(script):
+    s, _, _ = script["settings_and_tasks"]("point-robot")
+    goal = np.array([[0.3, -0.2]])
+    known = scripted_returns(script["load_family"](s.environment), goal, s.max_path_length, sparse=False)["task_known"]
+    assert script["walk"](goal[0], goal, s).reported == pytest.approx(known[0], rel=0.1)
+
+
+def test_a_speed_costs_its_distance_from_each_target(script):
+    s, _, _ = script["settings_and_tasks"]("cheetah-vel")
+    assert script["run"](np.array([1.0]), np.array([[0.5], [2.0]]), s).reported == pytest.approx(-200 * 0.75)
