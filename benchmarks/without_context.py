@@ -19,10 +19,9 @@ from oyster.envs.family import TASK_SEED, split_tasks
 from oyster.settings import Settings, load_params, trial_settings
 
 ROOT = Path(__file__).resolve().parents[1]
-MAX_MOVE = 0.1  # a point robot's, an axis and a step
 STARTS = 200  # random start states of point-robot that a return is averaged over
 DISTANCES = [0.6, 0.7, 0.8, 0.85, 0.9, 1.0, 1.1, 1.2]  # from the centre of sparse-point-robot's half circle of goals
-ANGLES = np.arange(0, 181, 3)  # degrees
+ANGLES = np.arange(0, 181)  # degrees
 
 
 class Returns(NamedTuple):
@@ -35,14 +34,15 @@ class Returns(NamedTuple):
 def walk(place: np.ndarray, goals: np.ndarray, s: Settings) -> Returns:
     """Of a point robot that walks straight to `place` (2,) and stays, over `goals` (task, 2)."""
     goals = np.repeat(goals, 1 if s.sparse_rewards else STARTS, axis=0)
-    family = load_family(s.environment)(len(goals))
-    position = family.reset(goals, np.random.default_rng(TASK_SEED))
+    robots, guides = (load_family(s.environment)(len(goals)) for _ in range(2))
+    robots.reset(goals, np.random.default_rng(TASK_SEED))
+    guides.reset(np.tile(place, (len(goals), 1)), np.random.default_rng(TASK_SEED))  # who know the place as a goal
     reported = learned_from = 0.0
     for _ in range(s.max_path_length):
-        step = family.step(np.clip((place - position) / MAX_MOVE, -1.0, 1.0))
-        position = step.observation
-        reported += float((step.sparse_reward if s.sparse_rewards else step.reward).mean())
-        learned_from += float(step.reward.mean())
+        action = guides.informed_action()
+        guides.step(action)
+        step = robots.step(action)
+        reported, learned_from = reported + float(step.sparse_reward.mean()), learned_from + float(step.reward.mean())
     return Returns(reported, learned_from)
 
 

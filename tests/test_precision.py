@@ -1,4 +1,4 @@
-"""docs/precision.md says what benchmarks/precision.csv and gradient_error.json hold."""
+"""docs/precision.md says what its scripts print: of recorded measurements, and of two commits of the results."""
 
 import json
 import runpy
