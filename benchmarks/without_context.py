@@ -3,14 +3,18 @@
 `python benchmarks/without_context.py` prints two tables of docs/reproduction.md: what the best single answer returns in
 each environment of the benchmark (a place to walk to, a speed to run at), and on sparse-point-robot what a place
 returns by its distance from the start. An encoder that helps an agent is above that, or its figure shows nothing.
+It also writes reports/without_context.csv, from which a report tells the same: the best single answer for the test
+tasks of each budget in params.yaml, a row a task.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -19,36 +23,39 @@ from oyster.envs.family import TASK_SEED, split_tasks
 from oyster.settings import Settings, load_params, trial_settings
 
 ROOT = Path(__file__).resolve().parents[1]
+REPORTED = ROOT / "reports" / "without_context.csv"
+BUDGET = "benchmark"
 STARTS = 200  # random start states of point-robot that a return is averaged over
 DISTANCES = [0.6, 0.7, 0.8, 0.85, 0.9, 1.0, 1.1, 1.2]  # from the centre of sparse-point-robot's half circle of goals
 ANGLES = np.arange(0, 181)  # degrees
 
 
 class Returns(NamedTuple):
-    """Mean undiscounted returns over tasks."""
+    """Mean undiscounted returns, (task,) each."""
 
-    reported: float
-    learned_from: float  # the dense one, where they differ
+    reported: np.ndarray
+    learned_from: np.ndarray  # the dense one, where they differ
 
 
 def walk(place: np.ndarray, goals: np.ndarray, s: Settings) -> Returns:
     """Of a point robot that walks straight to `place` (2,) and stays, over `goals` (task, 2)."""
-    goals = np.repeat(goals, 1 if s.sparse_rewards else STARTS, axis=0)
+    starts = 1 if s.sparse_rewards else STARTS
+    goals = np.repeat(goals, starts, axis=0)
     robots, guides = (load_family(s.environment)(len(goals)) for _ in range(2))
     robots.reset(goals, np.random.default_rng(TASK_SEED))
     guides.reset(np.tile(place, (len(goals), 1)), np.random.default_rng(TASK_SEED))  # who know the place as a goal
-    reported = learned_from = 0.0
+    reported, learned_from = np.zeros((2, len(goals)))
     for _ in range(s.max_path_length):
         action = guides.informed_action()
         guides.step(action)
         step = robots.step(action)
-        reported, learned_from = reported + float(step.sparse_reward.mean()), learned_from + float(step.reward.mean())
-    return Returns(reported, learned_from)
+        reported, learned_from = reported + step.sparse_reward, learned_from + step.reward
+    return Returns(*(total.reshape(-1, starts).mean(axis=1) for total in (reported, learned_from)))
 
 
 def run(speed: np.ndarray, tasks: np.ndarray, s: Settings) -> Returns:
     """At most, of a half-cheetah that runs at `speed` (1,): as if it ran so from the first step, at no cost."""
-    bound = -s.max_path_length * float(np.abs(tasks - speed).mean())
+    bound = -s.max_path_length * np.abs(tasks - speed)[:, 0]
     return Returns(bound, bound)
 
 
@@ -79,11 +86,34 @@ CASES = {
 }
 
 
-def settings_and_tasks(environment: str) -> tuple[Settings, np.ndarray, np.ndarray]:
+def settings_and_tasks(environment: str, budget: str = BUDGET) -> tuple[Settings, np.ndarray, np.ndarray]:
     params = load_params(ROOT / "params.yaml")
-    s = trial_settings(params, environment=environment, encoder="mlp", seed=42, budget="benchmark")
+    s = trial_settings(params, environment=environment, encoder="mlp", seed=42, budget=budget)
     tasks = load_family(environment).draw_tasks(s.num_train_tasks + s.num_test_tasks)
     return s, *split_tasks(tasks, s.num_train_tasks, s.num_test_tasks)
+
+
+def best(environment: str, budget: str = BUDGET) -> tuple[np.ndarray, np.ndarray]:
+    """The single answer that is best for the test tasks, and what it returns on each."""
+    s, _, test = settings_and_tasks(environment, budget)
+    case = CASES[environment]
+    returns = [case.returns(answer, test, s).reported for answer in case.answers]
+    first = int(np.argmax([values.mean() for values in returns]))
+    return case.answers[first], returns[first]
+
+
+def per_task() -> pd.DataFrame:
+    """A row a budget, environment and test task: its true parameters, the best single answer and its return."""
+    frames, ends = [], ["answer", "single_answer"]
+    for budget, parts in load_params(ROOT / "params.yaml").budgets.items():
+        for environment in (name for name in CASES if name in parts):
+            _, _, test = settings_and_tasks(environment, budget)
+            answer, returns = best(environment, budget)
+            parameters = dict(zip(load_family(environment).parameter_names, test.T, strict=True))
+            row = {"budget": budget, "environment": environment, "task": range(len(test)), **parameters}
+            frames.append(pd.DataFrame(row | {"answer": CASES[environment].name(answer), "single_answer": returns}))
+    frame = pd.concat(frames, ignore_index=True)
+    return frame[[*frame.columns.drop(ends), *ends]]
 
 
 def markdown(*rows: list[str]) -> str:
@@ -97,11 +127,10 @@ def summary() -> str:
     rows[0] += ["best answer for the training tasks", "returns on the test tasks"]
     for environment, case in CASES.items():
         s, train, test = settings_and_tasks(environment)
-        on_test = [case.returns(answer, test, s).reported for answer in case.answers]
-        best = int(np.argmax(on_test))
-        taught = int(np.argmax([case.returns(answer, train, s).learned_from for answer in case.answers]))
-        answers = [(case.name(case.answers[k]), f"{on_test[k]:.2f}") for k in (best, taught)]
-        rows.append([environment, *answers[0], *answers[1]])
+        answer, returns = best(environment)
+        taught = case.answers[int(np.argmax([case.returns(a, train, s).learned_from.mean() for a in case.answers]))]
+        rows.append([environment, case.name(answer), f"{returns.mean():.2f}"])
+        rows[-1] += [case.name(taught), f"{case.returns(taught, test, s).reported.mean():.2f}"]
     return markdown(*rows)
 
 
@@ -111,10 +140,10 @@ def distance_summary() -> str:
     rows = [["out", "best angle", "test tasks", "training tasks, there", "test tasks, mean of all angles"]]
     rows[0].append("dense at best, training tasks")
     for distance in DISTANCES:
-        returns = [walk(polar(distance, degrees), test, s).reported for degrees in ANGLES]
-        dense = max(walk(polar(distance, degrees), train, s).learned_from for degrees in ANGLES)
-        best = ANGLES[int(np.argmax(returns))]
-        felt = [f"{best}°", f"{max(returns):.2f}", f"{walk(polar(distance, best), train, s).reported:.2f}"]
+        returns = [walk(polar(distance, degrees), test, s).reported.mean() for degrees in ANGLES]
+        dense = max(walk(polar(distance, degrees), train, s).learned_from.mean() for degrees in ANGLES)
+        angle = ANGLES[int(np.argmax(returns))]
+        felt = [f"{angle}°", f"{max(returns):.2f}", f"{walk(polar(distance, angle), train, s).reported.mean():.2f}"]
         rows.append([f"{distance:g}", *(felt if max(returns) else ["", "0.00", ""]), f"{np.mean(returns):.2f}"])
         rows[-1].append(f"{dense:.2f}")
     return markdown(*rows)
@@ -122,3 +151,6 @@ def distance_summary() -> str:
 
 if __name__ == "__main__":
     print(summary(), distance_summary(), sep="\n", end="")
+    partial = REPORTED.with_suffix(".partial")
+    per_task().to_csv(partial, index=False)
+    os.replace(partial, REPORTED)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from reports import pairs, published, statistics, tables, words
 from reports.pairs import AGGREGATE, BETTER, LAST, LAST5, Cell
 from reports.results import TRIAL, Results, anchor
+from reports.without_context import single_answers
 
 BASELINE = "mlp"
 SENTENCES = 10  # pairs of a group that are all told in words; of more, those with the best and with the baseline
@@ -33,8 +34,9 @@ def page_context(results: Results) -> dict:
 def answer(results: Results) -> dict:
     """The first table: an encoder a row, a cell an environment, and one over all where there are several.
 
-    rows: encoder, cells (as `_cell` gives them). bounds: by column the scripted returns. methods: what the intervals
-    are. unranked: whether no cell has a rank.
+    rows: encoder, cells (as `_cell` gives them). scripted: in the table's order what needs no training, by column.
+    no_better: sentences about encoders that return no more than who needs no context. methods: what the intervals are.
+    unranked: whether no cell has a rank.
     """
     environments = results.grid.environments
     columns = [(name, pairs.environment_cells(results, name), False) for name in environments]
@@ -59,11 +61,43 @@ def answer(results: Results) -> dict:
         "environments": list(environments),
         "aggregate": AGGREGATE if len(environments) > 1 else None,
         "rows": [{"encoder": encoder, "cells": row} for encoder, row in rows.items()],
-        "bounds": pairs.bounds(results),
+        "scripted": _scripted(results),
+        "no_better": no_better(results),
         "methods": sorted({entry["method"] for entry in entries if entry["low"] is not None}),
         "unranked": not any(entry["rank"] for entry in entries),
         "seeds_planned": len(results.grid.seeds),
     }
+
+
+def _scripted(results: Results) -> dict[str, dict[str, float]]:
+    """By script, by column: what doing nothing, the best single answer and acting with the task known return.
+
+    No script where there is none for any environment; over all environments its score, where it is known for each.
+    """
+    bounds = pairs.bounds(results)
+    scripts = {
+        "Doing nothing": {name: low for name, (low, _) in bounds.items()},
+        "Best single answer": single_answers(results),
+        "Task known": {name: high for name, (_, high) in bounds.items()},
+    }
+    for known in scripts.values():
+        if len(results.grid.environments) > 1 and set(results.grid.environments) <= set(known):
+            scores = [statistics.normalise([known[name]], *bounds[name]) for name in results.grid.environments]
+            known[AGGREGATE] = float(statistics.interquartile_mean(np.concatenate(scores)))
+    return {name: known for name, known in scripts.items() if known}
+
+
+def no_better(results: Results) -> list[str]:
+    """Sentences, an environment each, about encoders whose mean return is no more than the best single answer's."""
+    sentences = []
+    for name, single in single_answers(results).items():
+        cells = [cell for cell in pairs.environment_cells(results, name) if cell.n]
+        below = [cell.encoder for cell in cells if not cell.estimate.value > single]
+        if below:
+            who = "no encoder" if len(below) == len(cells) else words.listed(below)
+            more = "returns more than" if len(below) == len(cells) else f"return{'s' * (len(below) == 1)} no more than"
+            sentences.append(f"On {name} {who} {more} the best single answer, {words.number(single)}.")
+    return sentences
 
 
 def comparisons(results: Results) -> dict:

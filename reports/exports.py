@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports import comparisons, pairs, published, tables
+from reports import comparisons, pairs, published, tables, without_context
 from reports.results import ADAPTATION, NUMBERS, PROGRESS, PROVENANCE, SCRIPTED, TRIAL, Results
 
 PARQUET = "results.parquet"
@@ -73,8 +73,8 @@ def all_tables(results: Results) -> list[Table]:
         Table("published_leaderboard", "Published: the public leaderboard.", board, tuple(board.columns)),
         Table("published_by_seed", "Published: an earlier run of the baselines.", earlier, tuple(earlier.columns)),
         Table("suspicious", "Figures that are hard to believe.", _suspicious(results), ("where", "what")),
-        Table("scripted", "Returns that need no training, by test task.", results.scripted,
-              ("environment", "task", *SCRIPTED)),
+        Table("scripted", "Returns that need no training, by test task.", without_context.scripted(results),
+              ("environment", "task", *SCRIPTED, without_context.SINGLE)),
         Table("trials", "Every trial of the grid.", tables.trials_table(results),
               (*TRIAL, "status", "meta_test_return", "commit", "precision", "device")),
     ]  # fmt: skip

@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from oyster.envs.family import scripted_returns
@@ -25,20 +26,20 @@ def test_standing_on_a_sparse_goal_is_knowing_the_task(script):
     s, goals, _ = script["settings_and_tasks"]("sparse-point-robot")
     family = script["load_family"](s.environment)
     known = scripted_returns(family, goals, s.max_path_length, sparse=True)["task_known"]
-    stood = [script["walk"](goal, goal[None], s).reported for goal in goals]
+    stood = [script["walk"](goal, goal[None], s).reported.item() for goal in goals]
     assert stood == pytest.approx(known, rel=1e-5)
 
 
 def test_a_place_that_feels_no_goal_still_has_a_dense_return(script):
     s, goals, _ = script["settings_and_tasks"]("sparse-point-robot")
     still = script["walk"](np.zeros(2), goals, s)
-    assert still.reported == 0 and still.learned_from == pytest.approx(-s.max_path_length)
+    assert still.reported.mean() == 0 and still.learned_from == pytest.approx(-s.max_path_length)
 
 
-def test_returns_are_means_over_tasks(script):
+def test_returns_are_a_tasks_own(script):
     s, _, goals = script["settings_and_tasks"]("sparse-point-robot")
-    alone = [script["walk"](script["polar"](1.0, 90.0), goal[None], s).reported for goal in goals]
-    assert script["walk"](script["polar"](1.0, 90.0), goals, s).reported == pytest.approx(np.mean(alone), rel=1e-5)
+    alone = [script["walk"](script["polar"](1.0, 90.0), goal[None], s).reported.item() for goal in goals]
+    assert script["walk"](script["polar"](1.0, 90.0), goals, s).reported == pytest.approx(alone, rel=1e-5)
     assert 0 < np.count_nonzero(alone) < len(goals)
 
 
@@ -46,9 +47,16 @@ def test_point_robot_walks_to_its_place_from_wherever_it_starts(script):
     s, _, _ = script["settings_and_tasks"]("point-robot")
     goal = np.array([[0.3, -0.2]])
     known = scripted_returns(script["load_family"](s.environment), goal, s.max_path_length, sparse=False)["task_known"]
-    assert script["walk"](goal[0], goal, s).reported == pytest.approx(known[0], rel=0.1)
+    assert script["walk"](goal[0], goal, s).reported == pytest.approx(known, rel=0.1)
 
 
 def test_a_speed_costs_its_distance_from_each_target(script):
     s, _, _ = script["settings_and_tasks"]("cheetah-vel")
-    assert script["run"](np.array([1.0]), np.array([[0.5], [2.0]]), s).reported == pytest.approx(-200 * 0.75)
+    assert script["run"](np.array([1.0]), np.array([[0.5], [2.0]]), s).reported == pytest.approx([-100.0, -200.0])
+
+
+def test_the_reports_file_is_what_the_script_computes(script):
+    kept, made = pd.read_csv(script["REPORTED"]), script["per_task"]()
+    mend = f"{script['REPORTED'].name}, which `python benchmarks/without_context.py` writes anew,"
+    pd.testing.assert_frame_equal(kept, made, rtol=1e-5, obj=mend)
+    assert set(made.budget) == set(script["load_params"](ROOT / "params.yaml").budgets)

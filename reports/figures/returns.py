@@ -8,18 +8,22 @@ from reports import published, tables
 from reports.figures.style import INK, PAPER, RULE, Svg, dot, figure, gid, key, label, looks, note, panel
 from reports.results import Results
 from reports.statistics import interval
+from reports.without_context import single_answers
 from reports.words import number
 
 LEADERBOARD, EARLIER = "published leaderboard", "published earlier run"
+SINGLE, DASHES = "best single answer", (2, 1.5)
 BEYOND = 0.6  # of the range of all points: how far an interval may widen the axis to either side
 
 
 def returns(results: Results) -> dict[str, Svg]:
-    """A dot a seed, a bar at their mean, a whisker over its interval; published figures where they compare."""
-    return {name: _returns(results, name) for name in results.grid.environments}
+    """A dot a seed, a bar at their mean, a whisker over its interval; what needs no context; published figures where
+    they compare."""
+    singles = single_answers(results)
+    return {name: _returns(results, name, singles.get(name)) for name in results.grid.environments}
 
 
-def _returns(results: Results, environment: str) -> Svg:
+def _returns(results: Results, environment: str, single: float | None) -> Svg:
     encoders = results.grid.encoders
     trials = results.trials.query("status == 'finished' and environment == @environment")
     if len(trials) == 0:
@@ -27,7 +31,9 @@ def _returns(results: Results, environment: str) -> Svg:
     marks, entries = _published(results, environment)
 
     def draw(axes: Axes) -> None:
-        axes.set_xlim(*_limits(trials, marks, entries))
+        axes.set_xlim(*_limits(trials, marks, entries, single))
+        if single is not None:
+            axes.axvline(single, color=INK, linewidth=1, dashes=DASHES, zorder=1.5)
         for row, (encoder, look) in enumerate(looks(encoders).items()):
             ours = trials[trials.encoder == encoder]
             for trial in ours.itertuples():
@@ -59,6 +65,8 @@ def _returns(results: Results, environment: str) -> Svg:
         key("mean of seeds", "|", markersize=11, markeredgewidth=2.2),
         key("95 % interval", "_", markersize=11),
     ]
+    if single is not None:
+        keys.append(key(SINGLE, None, linestyle=(0, DASHES), linewidth=1))
     if len(marks):
         keys.append(key(LEADERBOARD, "D", color=PAPER, markeredgecolor=INK))
         keys.append(key(EARLIER, "o", color=PAPER, markeredgecolor=INK, markersize=3.5))
@@ -76,9 +84,9 @@ def _mean_and_interval(axes: Axes, values: pd.Series, row: int) -> None:
             axes.plot([end], [row], mark, color=INK, markersize=4, clip_on=False, zorder=4)
 
 
-def _limits(trials: pd.DataFrame, marks: pd.DataFrame, entries: pd.Series) -> tuple[float, float]:
+def _limits(trials: pd.DataFrame, marks: pd.DataFrame, entries: pd.Series, single: float | None) -> tuple[float, float]:
     """Of the x-axis: all points, and the intervals as far as they leave the points legible."""
-    points = pd.concat([trials.meta_test_return, marks.value, entries])
+    points = pd.concat([trials.meta_test_return, marks.value, entries, pd.Series(single, dtype=float)])
     low, high = points.min(), points.max()
     room = BEYOND * (high - low) or 1.0
     intervals = [interval(values) for _, values in trials.groupby("encoder").meta_test_return]
@@ -113,6 +121,8 @@ def alt(results: Results, environment: str) -> str:
             between = method if pd.isna(low) else f"95 % interval {number(low)} to {number(high)}"
             seeds = "1 seed" if len(values) == 1 else f"{len(values)} seeds"
             parts.append(f"{encoder} mean {number(values.mean())} of {seeds}, {between}")
+    if parts and environment in (singles := single_answers(results)):
+        parts.append(f"{SINGLE} {number(singles[environment])}")
     return f"Meta-test return of every seed on {environment}: {'; '.join(parts) or 'no finished trial yet'}."
 
 

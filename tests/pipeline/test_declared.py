@@ -49,7 +49,7 @@ def test_the_records_in_git_are_of_this_lock():
 
 def test_the_report_stage_depends_on_every_file_of_the_reports_code():
     deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]["deps"]
-    code = {f"reports/{path.name}" for path in (ROOT / "reports").glob("*.py")}
+    code = {f"reports/{path.name}" for path in (ROOT / "reports").glob("*.*")}
     folders = {f"reports/{name}" for name in ("captions", "figures", "pictures", "published", "templates")}
     assert code | folders | {"results/benchmark"} == set(deps)
 
