@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reports import words
 from reports.code import same_code
 from reports.results import TRIAL, Results
 from reports.statistics import interval, summarise
@@ -125,10 +126,11 @@ def mixtures(trials: pd.DataFrame) -> list[str]:
     )
     found = []
     for column, name in SAME.items():
-        counts = finished[column].astype("string").fillna("not recorded").value_counts().sort_index()
+        values = finished[column].astype("string").fillna("not recorded")
+        counts = values.value_counts().sort_index()
         if len(counts) > 1:
             parts = ", ".join(f"{_short(value)} ({count})" for value, count in counts.items())
-            found.append(f"The finished trials mix {name}: {parts}.")
+            found.append(f"The finished trials mix {name}: {parts}.{_within(finished.environment, values)}")
     dirty = int((finished.dirty.astype("string") == "True").sum())
     if dirty:
         found.append(f"{dirty} of {len(finished)} finished trials ran from a tree with uncommitted changes.")
@@ -176,6 +178,17 @@ def long_format(table: pd.DataFrame, *keep: str) -> pd.DataFrame:
     long = table.melt(id_vars=list(keep), value_vars=columns, var_name="environment")
     names = long.environment.str.removeprefix(f"{METRIC}_").str.replace("_", "-")
     return long.assign(environment=names)
+
+
+def _within(environments: pd.Series, values: pd.Series) -> str:
+    """Where a mixture lies, as encoders are compared within an environment; blank if in every one."""
+    kinds = values.groupby(environments, sort=False).nunique()
+    mixed = kinds.index[kinds > 1].tolist()
+    if len(mixed) == len(kinds):
+        return ""
+    if not mixed:
+        return " They do so between environments and not within one, so that only what is averaged over all mixes them."
+    return f" Within an environment they do so on {words.listed(mixed)} alone."
 
 
 def _short(value: str) -> str:

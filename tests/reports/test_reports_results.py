@@ -143,6 +143,23 @@ def test_mixed_origins_are_told(new_tree):
     assert "encoder mlp" in told and "devices" not in told
 
 
+def test_a_mixture_is_told_where_it_lies(new_tree):
+    def told(*precisions: str) -> str:
+        tree = new_tree(
+            "".join(precisions), **SMALL | {"environments": ["point-robot", "cheetah-vel"], "seeds": [1, 2]}
+        )
+        trials = [(environment, seed) for environment in ("point-robot", "cheetah-vel") for seed in (1, 2)]
+        for (environment, seed), precision in zip(trials, precisions, strict=True):
+            tree.write_trial(environment, "mlp", seed, provenance={"precision": precision})
+        (sentence,) = tables.mixtures(read(tree).trials)
+        assert sentence.startswith("The finished trials mix precisions: a (")
+        return sentence.partition(").")[2].strip()
+
+    assert told("a", "b", "b", "a") == ""
+    assert told("a", "b", "b", "b") == "Within an environment they do so on point-robot alone."
+    assert told("a", "a", "b", "b").startswith("They do so between environments and not within one")
+
+
 def test_commits_of_the_same_training_code_are_no_mixture(new_tree, tmp_path, monkeypatch):
     monkeypatch.setattr("reports.code.ROOT", tmp_path)
     deps = ["docker/environment.json", "encoders/${item.encoder}.py", "envs/${item.env}.py", "engine.py"]
