@@ -4,9 +4,16 @@ import json
 import runpy
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from click import ClickException
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def processors():
+    return runpy.run_path(str(ROOT / "benchmarks" / "processors.py"))
 
 
 @pytest.mark.parametrize(
@@ -42,13 +49,46 @@ def test_pairs_are_trials_that_differ_in_one_thing(tmp_path):
     assert row == "| point-robot | mlp | 3 | 2.33 | 4.67 | +2.33 (-1.46 to +6.13) | ±1.00 | no |"
 
 
-def test_trials_of_two_processors_differ_in_nothing_else():
-    script = runpy.run_path(str(ROOT / "benchmarks" / "processors.py"))
-    pairs = script["pairs"]()
-    assert len(pairs) == 9 and {(a.cpu, b.cpu) for a, b in pairs.values()} == {
+def test_trials_of_two_processors_differ_in_nothing_else(processors):
+    pairs = processors["pairs"]()
+    kept = {tuple(row) for row in pd.read_csv(processors["KEPT"])[processors["TRIAL"]].itertuples(index=False)}
+    assert len(pairs) == 9 + len(kept) and {(a.cpu, b.cpu) for a, b in pairs.values()} == {
         ("AMD EPYC", "Intel(R) Xeon(R) Processor")
     }
-    for trial in pairs:
-        place = f"{script['RESULTS']}/{'/'.join(map(str, trial))}/provenance.json"
-        first, second = (json.loads(script["_git"]("show", f"{script[c]}:{place}")) for c in ("FIRST", "SECOND"))
+    for trial in pairs.keys() - kept:
+        place = f"{processors['RESULTS']}/{'/'.join(map(str, trial))}/provenance.json"
+        first, second = (
+            json.loads(processors["_git"]("show", f"{processors[c]}:{place}")) for c in ("FIRST", "SECOND")
+        )
         assert all(first[key] == second[key] for key in ("settings", "encoder_sha256", "environment", "precision"))
+
+
+def test_a_trial_of_the_other_processor_is_kept_once_and_no_other_trial_is(processors, tmp_path):
+    kept = tmp_path / "kept.csv"
+    kept.write_text(processors["KEPT"].read_text().splitlines()[0] + "\n")
+    processors["keep"].__globals__["KEPT"] = kept
+    own = ROOT / "results" / "benchmark" / "point-robot" / "mlp" / "42"
+    metrics, provenance = (json.loads((own / f"{name}.json").read_text()) for name in ("metrics", "provenance"))
+
+    def keep(changed: dict) -> None:
+        (tmp_path / "metrics.json").write_text(json.dumps(metrics | {"meta_test_return": -1.0}))
+        (tmp_path / "provenance.json").write_text(json.dumps(provenance | changed))
+        processors["keep"](tmp_path)
+
+    other = {"hardware": provenance["hardware"] | {"cpu": "AMD EPYC"}}
+    for changed, complaint in [
+        ({}, "the same CPU"),
+        (other | {"dirty": True}, "uncommitted"),
+        (other | {"settings_sha256": "0"}, "differ in settings_sha256"),
+        (other | {"encoder_sha256": "0"}, "differ in encoder_sha256"),
+    ]:
+        with pytest.raises(ClickException, match=complaint):
+            keep(changed)
+    with pytest.raises(ClickException, match=r"metrics\.json: No such file"):
+        processors["keep"](tmp_path / "nothing")
+    assert len(pd.read_csv(kept)) == 0
+    keep(other)
+    keep(other)
+    (row,) = pd.read_csv(kept).itertuples()
+    assert (row.environment, row.encoder, row.seed, row.cpu) == ("point-robot", "mlp", 42, "AMD EPYC")
+    assert processors["pairs"]()["point-robot", "mlp", 42][0].last == -1.0
