@@ -22,6 +22,7 @@ def processors():
         ("precision", "summary"),
         ("precision", "processor_summary"),
         ("processors", "summary"),
+        ("processors", "cell_summary"),
         ("gradient_error", "summary"),
         ("gradient_error", "encoder_summary"),
     ],
