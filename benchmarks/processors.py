@@ -9,12 +9,17 @@ benchmarks/processors.csv, to be held against the table's own.
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 import numpy as np
 import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from reports.code import same_code
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST, SECOND = "667bb31", "5a12b5d"  # between them nine trials of one CPU gave way to those of another
@@ -63,6 +68,9 @@ def keep(folder: Path) -> None:
     for name in ("settings_sha256", "encoder_sha256", "precision", "environment"):
         if provenance[name] != table[name]:
             raise click.ClickException(f"{folder} and {place} differ in {name}: {provenance[name]}, {table[name]}.")
+    if len(set(same_code([provenance["commit"], table["commit"]]).values())) > 1:
+        commits = f"{provenance['commit']}, {table['commit']}"
+        raise click.ClickException(f"{folder} and {place} differ in the code that trained them: {commits}.")
     if provenance["dirty"] or metrics["failure"] or provenance["hardware"]["cpu"] == table["hardware"]["cpu"]:
         told = "of uncommitted code, failed, or of the same CPU as the table's"
         raise click.ClickException(f"{folder} is {told}; a pair needs a clean, finished trial of the other kind.")

@@ -19,7 +19,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from oyster.envs import load_family
-from oyster.envs.family import TASK_SEED, split_tasks
+from oyster.envs.family import TASK_SEED, scripted_returns, split_tasks
 from oyster.settings import Settings, load_params, trial_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,14 +103,18 @@ def best(environment: str, budget: str = BUDGET) -> tuple[np.ndarray, np.ndarray
 
 
 def per_task() -> pd.DataFrame:
-    """A row a budget, environment and test task: its true parameters, the best single answer and its return."""
-    frames, ends = [], ["answer", "single_answer"]
+    """A row a budget, environment and test task: what identifies it (true parameters, what the two scripts return), the
+    best single answer and its return.
+    """
+    frames, ends = [], ["doing_nothing", "task_known", "answer", "single_answer"]
     for budget, parts in load_params(ROOT / "params.yaml").budgets.items():
         for environment in (name for name in CASES if name in parts):
-            _, _, test = settings_and_tasks(environment, budget)
+            s, _, test = settings_and_tasks(environment, budget)
+            family = load_family(environment)
             answer, returns = best(environment, budget)
-            parameters = dict(zip(load_family(environment).parameter_names, test.T, strict=True))
-            row = {"budget": budget, "environment": environment, "task": range(len(test)), **parameters}
+            row = {"budget": budget, "environment": environment, "task": range(len(test))}
+            row |= dict(zip(family.parameter_names, test.T, strict=True))
+            row |= scripted_returns(family, test, s.max_path_length, s.sparse_rewards)
             frames.append(pd.DataFrame(row | {"answer": CASES[environment].name(answer), "single_answer": returns}))
     frame = pd.concat(frames, ignore_index=True)
     return frame[[*frame.columns.drop(ends), *ends]]

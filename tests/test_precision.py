@@ -82,6 +82,7 @@ def test_a_trial_of_the_other_processor_is_kept_once_and_no_other_trial_is(proce
         (other | {"dirty": True}, "uncommitted"),
         (other | {"settings_sha256": "0"}, "differ in settings_sha256"),
         (other | {"encoder_sha256": "0"}, "differ in encoder_sha256"),
+        (other | {"commit": "7084499e92098bbe787631fbea4dbf5338999c46"}, "differ in the code"),
     ]:
         with pytest.raises(ClickException, match=complaint):
             keep(changed)

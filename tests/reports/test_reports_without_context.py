@@ -30,7 +30,7 @@ def known(results, tmp_path, monkeypatch):
     """A file that has the tasks these trials were tested on; call it with what makes it another's."""
 
     def write(point_robot=-14.0, cheetah_vel=-150.0, **changes) -> None:
-        listed = results.scripted.drop(columns=["doing_nothing", "task_known"]).assign(budget="demo")
+        listed = results.scripted.assign(budget="demo")
         listed["single_answer"] = listed.environment.map({"point-robot": point_robot, "cheetah-vel": cheetah_vel})
         listed["single_answer"] += listed.task - 1.5  # tasks differ, their mean is what was given
         path = tmp_path / "known.csv"
@@ -48,9 +48,16 @@ def test_each_task_has_its_return(results, known):
     assert frame.drop(columns="single_answer").equals(results.scripted)
 
 
-def test_other_tasks_or_fewer_leave_it_unknown(results, known):
-    known(goal_x=0.25)
+@pytest.mark.parametrize("other", [{"goal_x": 0.25}, {"doing_nothing": -22.5}, {"task_known": -7.0}])
+def test_another_task_length_or_reward_leaves_it_unknown(results, known, other):
+    known()
+    listed = pd.read_csv(without_context.FILE)
+    listed.loc[listed.environment == "point-robot", list(other)] = list(other.values())
+    listed.to_csv(without_context.FILE, index=False)
     assert without_context.single_answers(results) == {"cheetah-vel": -150.0}
+
+
+def test_fewer_tasks_leave_it_unknown(results, known):
     known()
     pd.read_csv(without_context.FILE).query("task < 3").to_csv(without_context.FILE, index=False)
     assert without_context.single_answers(results) == {}
