@@ -94,9 +94,9 @@ def no_better(results: Results) -> list[str]:
         cells = [cell for cell in pairs.environment_cells(results, name) if cell.n]
         below = [cell.encoder for cell in cells if not cell.estimate.value > single]
         if below:
-            who = "no encoder" if len(below) == len(cells) else words.listed(below)
-            more = "returns more than" if len(below) == len(cells) else f"return{'s' * (len(below) == 1)} no more than"
-            sentences.append(f"On {name} {who} {more} the best single answer, {words.number(single)}.")
+            said = f"{words.listed(below)} return{'s' if len(below) == 1 else ''} no more than"
+            said = "no encoder returns more than" if len(below) == len(cells) else said
+            sentences.append(f"On {name} {said} the best single answer, {words.number(single)}.")
     return sentences
 
 
