@@ -5,24 +5,59 @@ models make `params.schema.json`, from which editors complete and check params.y
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from oyster.runtime.errors import InputError
+from oyster.runtime.yaml_file import WIDEST, read_plain_yaml, shown
 
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+MOST = 10**9  # above every count and weight that makes sense
+RESERVED = {  # what an environment cannot be called
+    "all": "the part of a budget for every environment",
+    "family": "oyster/envs/family.py is of every environment",
+}
+
+
+def _plain_json(value: Any, key: str = "") -> Any:
+    """A deep copy of plain data: text, finite numbers, booleans, null, lists and mappings with text keys."""
+    match value:
+        case None | bool():
+            return value
+        case int() if -WIDEST <= value < WIDEST:
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case str() if not any("\ud800" <= character <= "\udfff" for character in value):
+            return value
+        case list():
+            return [_plain_json(item, f"{key}.{index}") for index, item in enumerate(value)]
+        case dict() if all(type(name) is str for name in value):
+            return {_plain_json(name, key): _plain_json(item, f"{key}.{name}") for name, item in value.items()}
+    raise ValueError(
+        f"{key}: given {_short(value)}; expected plain data: text, a finite number (an integer of at most 64 bits), "
+        "true, false, null, a list, or a mapping with text keys"
+    )
+
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Seed = Annotated[int, Field(ge=0, lt=WIDEST)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+Arguments = Annotated[dict[str, Any], AfterValidator(_plain_json)]
+FromList = Field(min_length=1, strict=False)  # YAML and JSON know no tuples; what is in them stays strict
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class Environment(_Model):
@@ -49,7 +84,7 @@ class Budget(_Model):
     """Dimensions of the task latent z."""
     net_size: Count
     """Width of the three hidden layers of the policy, the critics and the value network."""
-    encoder_hidden_sizes: Annotated[tuple[Count, ...], Field(min_length=1)]
+    encoder_hidden_sizes: Annotated[tuple[Count, ...], FromList]
     """`hidden_sizes` handed to the encoder."""
     learning_rate: Positive
     """Adam's step size, the same for every network."""
@@ -104,8 +139,8 @@ class Settings(Environment, Budget):
 
     environment: Name
     encoder: Name
-    encoder_arguments: dict[str, Any] = {}
-    seed: CountOrZero
+    encoder_arguments: Arguments = {}
+    seed: Seed
     budget: Name
 
     @model_validator(mode="after")
@@ -126,9 +161,9 @@ class Settings(Environment, Budget):
 class Grid(_Model):
     """Every encoder x environment x seed is one trial."""
 
-    environments: Annotated[tuple[Name, ...], Field(min_length=1)]
-    encoders: Annotated[tuple[Name, ...], Field(min_length=1)]
-    seeds: Annotated[tuple[CountOrZero, ...], Field(min_length=1)]
+    environments: Annotated[tuple[Name, ...], FromList]
+    encoders: Annotated[tuple[Name, ...], FromList]
+    seeds: Annotated[tuple[Seed, ...], FromList]
 
 
 # A budget is written as `all` and one part an environment; each part may hold any of the fields, together all of them.
@@ -151,7 +186,7 @@ class Params(_Model):
     """Where a trial's command runs."""
     grid: dict[Name, Grid]
     """The trials of each pipeline target, by name."""
-    encoders: dict[Name, dict[str, Any] | None]
+    encoders: dict[Name, Arguments | None]
     """encoders/NAME.py, and keyword arguments for it beyond the contract's."""
     environments: dict[Name, Environment]
     """oyster/envs/NAME.py, and what belongs to the problem whatever the budget."""
@@ -159,36 +194,67 @@ class Params(_Model):
     """How much to train: `all`, overridden by the part named as the environment."""
 
     @model_validator(mode="after")
-    def _grids_name_what_exists(self):
-        for grid_name, grid in self.grid.items():
-            for kind, known in (("environments", self.environments), ("encoders", self.encoders)):
-                for name in getattr(grid, kind):
-                    if name not in known:
-                        raise ValueError(
-                            f"grid.{grid_name}.{kind} lists '{name}', which has no entry under `{kind}:` "
-                            f"(there: {', '.join(known)}); add `{name}: {{}}` there"
-                        )
-                if len(set(getattr(grid, kind))) < len(getattr(grid, kind)):
-                    raise ValueError(f"grid.{grid_name}.{kind} lists a name twice: {', '.join(getattr(grid, kind))}")
+    def _fits_together(self):
+        if problems := [*_problems_of_names(self), *_problems_of_budgets(self), *_problems_of_grids(self)]:
+            raise ValueError("\n  - ".join(problems))
         return self
 
 
-def load_params(path: str | Path = "params.yaml") -> Params:
-    """Read and validate params.yaml. Raises InputError with one line for every key that cannot be used."""
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}). Run from the repository's root, or name it by --params."
-        ) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, Mapping):
-        raise InputError(
-            f"{path} should hold the keys runtime, grid, encoders, environments and budgets; it holds none."
-        )
-    params = _validated(Params, content, str(path))
+def _problems_of_names(params: Params) -> Iterator[str]:
+    for name in RESERVED.keys() & params.environments.keys():
+        yield f"environments.{name}: `{name}` is taken ({RESERVED[name]}); give the environment another name"
+    for key in ("grid", "encoders", "environments", "budgets"):
+        for names in _sharing(getattr(params, key), str.lower).values():
+            yield f"{key}: {' and '.join(names)} differ in case alone: one file on some disks; rename one"
+
+
+def _problems_of_budgets(params: Params) -> Iterator[str]:
+    known = ["all", *params.environments]
+    for budget, parts in params.budgets.items():
+        if "all" not in parts:  # DVC and Snakemake look for it
+            yield f"budgets.{budget}: has no part `all`; add `all: {{}}` there"
+        for name in parts:
+            if name not in known:
+                yield f"budgets.{budget}.{name}: no such environment{_nearest(name, known)} (there: {_list(known)})"
+
+
+def _problems_of_grids(params: Params) -> Iterator[str]:
+    for grid_name, grid in params.grid.items():
+        for kind, known in (("environments", params.environments), ("encoders", params.encoders)):
+            for name in getattr(grid, kind):
+                if name not in known:
+                    yield (
+                        f"grid.{grid_name}.{kind}: lists '{name}', which has no entry under `{kind}:`"
+                        f"{_nearest(name, known)} (there: {_list(known)}); add `{name}: {{}}` there"
+                    )
+        for kind in ("environments", "encoders", "seeds"):
+            for value, times in Counter(getattr(grid, kind)).items():
+                if times > 1:
+                    yield f"grid.{grid_name}.{kind}: lists {value} twice; keep one"
+        pairs = product(dict.fromkeys(grid.environments), dict.fromkeys(grid.encoders))
+        for stage, same in _sharing(pairs, "-".join).items():
+            trials = " and ".join(f"{encoder} on {environment}" for environment, encoder in same)
+            yield f"grid.{grid_name}: {trials} would be one stage of DVC, train@{stage}-SEED; rename one of them"
+
+
+def _sharing(items: Iterable, label: Callable[[Any], str]) -> dict[str, list]:
+    """The items with a label that others of them have too, by label."""
+    found = {}
+    for item in items:
+        found.setdefault(label(item), []).append(item)
+    return {text: same for text, same in found.items() if len(same) > 1}
+
+
+def load_params(path: str | Path = "params.yaml", grids: Iterable[str] = ()) -> Params:
+    """Read and validate params.yaml, which must hold `grids`, with a budget for each.
+
+    Raises InputError with one line for every key that cannot be used.
+    """
+    params = _validated(Params, read_plain_yaml(path), str(path))
+    for name in grids:
+        for key, known in (("grid", params.grid), ("budgets", params.budgets)):
+            if name not in known:
+                raise InputError(f"{path} has no `{key}.{name}`, which the pipeline needs (there: {_list(known)}).")
     for name, grid in params.grid.items():  # trained at the budget of its name: say now what would fail later
         for environment in grid.environments if name in params.budgets else ():
             trial_settings(params, environment=environment, encoder=grid.encoders[0], seed=grid.seeds[0], budget=name)
@@ -216,7 +282,7 @@ def trial_settings(
     if encoder_arguments is None:
         encoder_arguments = params.encoders.get(encoder) or {}
     merged |= {"environment": environment, "encoder": encoder, "seed": seed, "budget": budget}
-    merged["encoder_arguments"] = dict(encoder_arguments)
+    merged["encoder_arguments"] = dict(encoder_arguments)  # copied deeply by its validation
     return _validated(Settings, merged, f"budgets.{budget} with environments.{environment}")
 
 
@@ -225,26 +291,75 @@ def schema() -> str:
     return json.dumps(Params.model_json_schema(), indent=2) + "\n"
 
 
-def _unknown(kind: str, given: str, known: Mapping) -> str:
-    return f"There is no {kind} '{given}' in params.yaml. Known: {', '.join(sorted(known))}."
+def _unknown(kind: str, given: str, known: Iterable[str]) -> str:
+    return f"There is no {kind} '{given}' in params.yaml{_nearest(given, known)}. Known: {_list(sorted(known))}."
+
+
+def _nearest(given: object, known: Iterable[str]) -> str:
+    """Words that suggest the name that may have been meant, where one is near."""
+    found = get_close_matches(str(given), list(known), n=1)
+    return f", did you mean {found[0]}?" if found else ""
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _short(value: object) -> str:
+    """A value as it can stand in a sentence."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    try:
+        text = ascii(value)
+    except ValueError:  # it holds an integer of more than 4300 digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _validated(model: type[_Model], content: Mapping, where: str):
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(item) for item in error.errors()]
+        lines = [_explain(item, model) for item in error.errors() if not _follows(item)]
         raise InputError(f"{where} cannot be used:\n" + "\n".join(f"  - {line}" for line in lines)) from None
 
 
-def _explain(item: Mapping) -> str:
+def _follows(item: Mapping) -> bool:
+    """Whether another error says all: a list whose items cannot be used counts as empty."""
+    return item["type"] == "too_short" and len(item["input"]) > 0
+
+
+EXPECTED = {  # by pydantic's names of errors; others speak for themselves
+    "int_type": "expected an integer",
+    "float_type": "expected a number",
+    "bool_type": "expected true or false",
+    "string_type": "expected text",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping, as {key: value}",
+    "model_type": "expected a mapping, as {key: value}",
+    "too_short": "expected at least 1 item",
+    "string_pattern_mismatch": "expected a name of letters, digits, - and _ that begins with a letter or digit "
+    "(DVC reads a dot as a level)",
+    "string_too_long": "expected a name of at most 64 characters",
+}
+
+
+def _explain(item: Mapping, model: type[_Model]) -> str:
     """One pydantic error as: key, what was given, what is allowed."""
-    key = ".".join(str(part) for part in item["loc"])
+    key = ".".join(shown(str(part)) for part in item["loc"] if part != "[key]") or "top level"
     if item["type"] == "missing":
         return f"{key}: missing; expected a value"
     if item["type"] == "extra_forbidden":
-        return f"{key}: given {item['input']!r}; no such key"
-    if item["type"] == "value_error" and not key:
-        return str(item["ctx"]["error"])
+        known = _fields(model, item["loc"])
+        nearest = _nearest(item["loc"][-1], known)
+        return f"{key}: given {_short(item['input'])}; no such key{nearest or f' (there are: {_list(known)})'}"
     message = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key}: given {item['input']!r}; it {message}"
+    if item["type"] == "value_error":
+        return message if not item["loc"] else key + message
+    return f"{key}: given {_short(item['input'])}; {EXPECTED.get(item['type'], f'it {message}')}"
+
+
+def _fields(model: type[_Model], key: tuple) -> Iterable[str]:
+    """The keys that could stand in the place of `key`."""
+    parents = {"grid": Grid, "environments": Environment, "budgets": BudgetPart}
+    return (model if len(key) == 1 else parents[key[0]]).model_fields

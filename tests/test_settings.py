@@ -111,7 +111,7 @@ def test_all_errors_are_told_at_once(tmp_path):
     assert "net_size" in str(caught.value) and "rocket" in str(caught.value)
 
 
-@pytest.mark.parametrize("text, told", [("a: [1", "not valid YAML"), ("", "it holds none"), ("- 1", "it holds none")])
+@pytest.mark.parametrize("text, told", [("a: [1", "not valid YAML"), ("", "holds nothing"), ("- 1", "holds a list")])
 def test_files_that_are_no_params(text, told, tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(text)
