@@ -1,13 +1,19 @@
 """When and where each stage runs. What a stage is (command, dependencies, outputs) stands in dvc.yaml."""
-import yaml
+import sys
 from pathlib import Path
+from oyster.runtime.errors import InputError
+from oyster.runtime.yaml_file import parse_yaml, read_text, read_yaml
 from oyster.settings import load_params
+try:  # say what cannot be used, before Snakemake reads it
+    load_params("params.yaml", grids=("benchmark", "demo"))
+    # dvc.yaml's ${item.env} is {env} here. The demo is the benchmark's stages with another name in commands and paths.
+    STAGES = parse_yaml(read_text("dvc.yaml").replace("${item.", "{"), "dvc.yaml")["stages"]
+    IMAGE = read_yaml("docker/dvc.yaml")["stages"]["image"]
+except InputError as error:
+    sys.exit(f"error: {error}")
 configfile: "params.yaml"
-load_params("params.yaml")  # says what cannot be used in it, before anything runs
 container: config.get("image")  # for `--sdm apptainer --config image=…` alone (docs/container.md)
 
-# dvc.yaml's ${item.env} is {env} here. The demo is the benchmark's stages with another name in commands and paths.
-STAGES = yaml.safe_load(Path("dvc.yaml").read_text().replace("${item.", "{"))["stages"]
 TRAIN, REPORT = STAGES["train"], STAGES["report"]
 ENVIRONMENT, STAMP = ".pipeline/environment.done", ".pipeline/{env}/{encoder}/{seed}.done"
 DVC = "dvc --wait-for-lock repro --pull --allow-missing --single-item "
@@ -39,7 +45,7 @@ rule environment:
     params: config.get("runtime")
     shell: "python docker/environment.py --warn && " + DVC + "environment"
 rule image:  # the CUDA image, which no other target asks for: `environment` builds what the runtime needs
-    input: ["docker/" + dep for dep in yaml.safe_load(Path("docker/dvc.yaml").read_text())["stages"]["image"]["deps"]]
+    input: ["docker/" + dep for dep in IMAGE["deps"]]
     output: touch(".pipeline/image.done")
     shell: DVC + "docker/dvc.yaml:image"
 rule trial:

@@ -24,6 +24,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.txt"
 RECORD = ROOT / "docker" / "environment.json"
+RUNTIMES = ("host", "docker", "podman", "apptainer")
 DECISIVE = ("torch", "mujoco", "numpy")  # the packages whose arithmetic a result hangs on
 
 
@@ -74,8 +75,24 @@ def record(runtime: str) -> dict:
     }
 
 
+def chosen_runtime() -> str:
+    """`runtime` of params.yaml. This reads it by itself: without the project's code the record is the same."""
+    try:
+        content = yaml.safe_load((ROOT / "params.yaml").read_bytes())
+    except OSError as error:
+        sys.exit(f"docker/environment.py: params.yaml cannot be read ({error.strerror}).")
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # as PyYAML stumbles
+        sys.exit(f"docker/environment.py: params.yaml cannot be read as YAML: {' '.join(str(error).split())}.")
+    runtime = content.get("runtime", "host") if isinstance(content, dict) else None
+    if runtime not in RUNTIMES:
+        sys.exit(
+            f"docker/environment.py: runtime in params.yaml is {runtime!r}; expected one of {', '.join(RUNTIMES)}."
+        )
+    return runtime
+
+
 def main() -> None:
-    runtime = yaml.safe_load((ROOT / "params.yaml").read_text()).get("runtime", "host")
+    runtime = chosen_runtime()
     for difference in differences() if runtime == "host" else []:
         print(f"Warning: {difference}; results may differ in their last digits.", file=sys.stderr)
     if "--warn" in sys.argv[1:]:

@@ -48,7 +48,7 @@ class Image(NamedTuple):
 
 def for_runtime(runtime: str) -> Image:
     """The image of the variant that docker/image.yaml chooses, ready for docker/run."""
-    variant = yaml.safe_load(CHOICE.read_text()).get("variant", "cuda")
+    variant = mapping(CHOICE).get("variant", "cuda")
     if variant not in VARIANTS:
         stop(f"docker/{CHOICE.name} asks for variant {variant!r}; expected {' or '.join(VARIANTS)}.")
     if runtime != "apptainer":
@@ -69,11 +69,14 @@ def for_runtime(runtime: str) -> Image:
 
 def obtain(variant: str, engine: str) -> Image:
     """The published image, pulled unless it is there; without one, the image of these inputs, built unless there."""
-    published = (yaml.safe_load(CHOICE.read_text()).get("published") or {}).get(variant)
+    choices = mapping(CHOICE).get("published") or {}
+    if not isinstance(choices, dict):
+        stop(f"docker/{CHOICE.name} has published: {choices!r}; expected {{cuda: …, cpu: …}}, an image or null each.")
+    published = choices.get(variant)
     if published is None:
         image = find(engine, variant, f"oyster:{variant}")
         return image if image and image.labels.get("oyster.inputs") == inputs(variant) else build(engine, variant)
-    if not PINNED.fullmatch(published):
+    if not isinstance(published, str) or not PINNED.fullmatch(published):
         stop(f"docker/{CHOICE.name} names the published image {published!r}; expected NAME@sha256:<64 hex digits>.")
     if find(engine, variant, published) is None:
         run(engine, "pull", published)
@@ -200,7 +203,21 @@ def committed(what: str, variant: str) -> str:
 def source() -> str:
     """Where the project is published, as CITATION.cff says, or ""."""
     citation = ROOT / "CITATION.cff"
-    return (yaml.safe_load(citation.read_text()) if citation.exists() else {}).get("repository-code", "")
+    return mapping(citation).get("repository-code", "") if citation.exists() else ""
+
+
+def mapping(path: Path) -> dict:
+    """What a YAML file holds. This reads it by itself: an image is made without the project's code."""
+    name = path.relative_to(ROOT)
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        stop(f"{name} cannot be read ({error.strerror}).")
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # as PyYAML stumbles
+        stop(f"{name} cannot be read as YAML: {' '.join(str(error).split())}.")
+    if not isinstance(content, dict):
+        stop(f"{name} holds {content!r}; expected lines of the form `key: value`.")
+    return content
 
 
 @functools.cache
