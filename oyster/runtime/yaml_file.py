@@ -39,6 +39,7 @@ _NUMBER_1_2 = re.compile(
     )""",
     re.VERBOSE,
 )
+_NO_SPACE = re.compile(r" *:[,\[\]{}]")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -113,6 +114,8 @@ def _check_events(events: Iterator[yaml.Event], name: str) -> None:
                 raise InputError(f"{where} begins a second document (---); expected one.")
             if event.version or event.tags:
                 raise InputError(f"{where} has a directive (%…), which not all readers of YAML obey; remove it.")
+        if isinstance(event, yaml.DocumentEndEvent) and event.explicit:
+            raise InputError(f"{where} ends the document (...), which not all readers of YAML obey; remove it.")
         if getattr(event, "tag", None):
             raise InputError(f"{where} has the tag {event.tag}; remove it: only plain data can be used.")
         anchor, size = getattr(event, "anchor", None), 1
@@ -189,6 +192,10 @@ def _why_no_key(node: yaml.Node) -> str | None:
         return "a list or mapping stands as a key; expected text"
     if reason := _why_not(node):
         return f"as a key, {reason}"
+    if not node.style and _NO_SPACE.match(
+        node.end_mark.buffer, node.end_mark.pointer
+    ):  # for DVC, the colon is of the key
+        return f"no space after the colon of {shown(node.value)}; expected one"
     is_text = node.tag == _TAG + "str"
     return None if is_text else f'the key {shown(node.value)} is not text; expected it in quotes: "{shown(node.value)}"'
 
@@ -198,6 +205,8 @@ def _why_not(node: yaml.ScalarNode) -> str | None:
     text, kind = node.value, node.tag.removeprefix(_TAG)
     if any("\ud800" <= character <= "\udfff" for character in text):
         return f"given {shown(text)}, which holds half a character (a surrogate); write the character itself"
+    if node.style in ("|", ">"):  # where it begins and ends is not the same for all
+        return "given a block of text (| or >), which readers of YAML disagree on; expected text in quotes"
     if node.style or _NULL_OR_BOOL.fullmatch(text):
         return None
     if _INTEGER.fullmatch(text):

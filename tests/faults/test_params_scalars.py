@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.utils.serialize import parse_yaml
+from fuzz_params import same
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -97,15 +98,6 @@ def test_what_readers_agree_on_is_accepted(scalar, value, tmp_path):
     assert load(tmp_path, text).encoders["attention"]["other"] == value
 
 
-def same(ours, theirs) -> bool:
-    """Equal, and of the same types: 1, 1.0 and True differ."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        return list(ours) == list(theirs) and all(same(ours[key], theirs[key]) for key in ours)
-    if isinstance(ours, list) and isinstance(theirs, list):
-        return len(ours) == len(theirs) and all(map(same, ours, theirs))
-    return type(ours) is type(theirs) and (ours == theirs or (ours != ours and theirs != theirs))
-
-
 number_like = st.text("0123456789_:.+-eExXoObBaAfF~", min_size=1, max_size=12)
 WORDS = """
     y n yes no on off true false null nan inf none NaN .NAN .Inf +.inf << = _ - -- -_ 0x_ 0b_ 0o_ 1__ +1 -0 00 08
@@ -129,6 +121,39 @@ def test_dvc_and_pyyaml_agree_on_every_scalar_that_is_accepted(tmp_path_factory,
     else:
         assert same(ours, yaml.safe_load(text)) and same(ours, parse_yaml(text, "params.yaml"))
         assert not isinstance(ours["key"], float) or math.isfinite(ours["key"])
+
+
+# What YAML is made of, to be put together at random.
+TOKENS = [
+    "a", "b", "1", ":", ": ", " ", "\n", "\n  ", "\n- ", "{", "}", "[", "]", ",", ", ", "'", '"', "#", " #", "|",
+    "|\n  ", ">\n ", "-", "- ", "? ", "&x ", "*x", "<<: ", "!", "%", "@", "\\n", "\\/", "''", "é", "\r", "---", "...",
+    "b:", "~",
+]  # fmt: skip
+STARTS = ["", "a: ", "a:\n  ", "a: {", "a: [", "a: '", 'a: "', "a: |\n ", "a: &x {b: 1}\nc: "]
+documents = st.builds(
+    lambda start, tokens, end: start + "".join(tokens) + end,
+    st.sampled_from(STARTS),
+    st.lists(st.sampled_from(TOKENS), max_size=8),
+    st.sampled_from(["", "}", "]", "'", '"', "\n"]),
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(documents)
+@example("a: {b:}")  # a key `b` to PyYAML, `b:` to ruamel
+@example("a: [b:, c]")
+@example("a: |\n \n  text\n")  # no block of text to ruamel
+@example("a: 1\n...\n...\n")  # two documents to ruamel
+@example("%YAML 1.1\n---\na: y\n")  # true to ruamel
+def test_dvc_and_pyyaml_agree_on_every_document_that_is_accepted(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "document.yaml"
+    path.write_bytes(text.encode())
+    try:
+        ours = read_plain_yaml(path)
+    except InputError as error:
+        assert str(error).startswith(str(path)) and "\n\n" not in str(error)
+    else:
+        assert same(ours, yaml.safe_load(text)) and same(ours, parse_yaml(text, "params.yaml"))
 
 
 @settings(max_examples=500, deadline=None)
