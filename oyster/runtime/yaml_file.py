@@ -192,10 +192,8 @@ def _why_no_key(node: yaml.Node) -> str | None:
         return "a list or mapping stands as a key; expected text"
     if reason := _why_not(node):
         return f"as a key, {reason}"
-    if not node.style and _NO_SPACE.match(
-        node.end_mark.buffer, node.end_mark.pointer
-    ):  # for DVC, the colon is of the key
-        return f"no space after the colon of {shown(node.value)}; expected one"
+    if not node.style and _NO_SPACE.match(node.end_mark.buffer, node.end_mark.pointer):
+        return f"no space after the colon of {shown(node.value)}, which DVC takes for a part of the key; expected one"
     is_text = node.tag == _TAG + "str"
     return None if is_text else f'the key {shown(node.value)} is not text; expected it in quotes: "{shown(node.value)}"'
 
