@@ -9,6 +9,7 @@ from reports import exports, folder, page
 from reports.figures import FIGURES, FigureSpec, Svg
 from reports.grid import Grid
 from reports.results import Results, load
+from reports.text import plain
 
 
 def build(grid: Grid, results_folder: Path, out: Path) -> Results:
@@ -20,7 +21,7 @@ def build(grid: Grid, results_folder: Path, out: Path) -> Results:
     results = load(results_folder, grid)
     drawn = draw(results)
     options = {"--grid": grid.name, "--results": results_folder.as_posix(), "--out": f"reports/{grid.name}"}
-    command = shlex.join(["python", "-m", "reports", "build", *chain(*options.items())])
+    command = plain(shlex.join(["python", "-m", "reports", "build", *chain(*options.items())]))
     partial = folder.partial(out)
     for name in ("tables", "figures"):
         (partial / name).mkdir()

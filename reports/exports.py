@@ -13,7 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports import comparisons, pairs, published, tables, without_context
-from reports.results import ADAPTATION, NUMBERS, PROGRESS, PROVENANCE, SCRIPTED, TRIAL, Results
+from reports.provenance import PROVENANCE
+from reports.results import NUMBERS, Results
+from reports.text import plain
+from reports.trial_files import ADAPTATION, PROGRESS, SCRIPTED, TRIAL
 
 PARQUET = "results.parquet"
 DIGITS = 3
@@ -91,10 +94,7 @@ def trajectories(results: Results) -> pd.DataFrame:
     frame = results.trials.merge(rows, on=TRIAL, how="left", sort=False)
     text = [column for column in ["status", "reason", *PROVENANCE] if column not in (*NUMBERS, "dirty")]
     kinds = dict.fromkeys([*NUMBERS, *names, *ADAPTATION], "float64") | dict.fromkeys([*TRIAL[:2], *text], "string")
-    dirty = frame.dirty.map(lambda value: value if isinstance(value, bool) else pd.NA).astype("boolean")
-    for column in text:  # whatever a record holds: a list where a word was due is text too, and None stays blank
-        frame[column] = frame[column].map(lambda value: value if pd.api.types.is_scalar(value) else str(value))
-    frame = frame.assign(dirty=dirty).astype(kinds | {"seed": "int64"})
+    frame = frame.astype(kinds | {"seed": "int64", "dirty": "boolean"})
     last = [column for column in frame if column in PROVENANCE]
     return frame[[*TRIAL, "status", "reason", *names, *ADAPTATION, *frame.columns.difference(
         [*TRIAL, "status", "reason", *names, *ADAPTATION, *last], sort=False), *last]]  # fmt: skip
@@ -111,7 +111,7 @@ def latex(table: Table) -> str:
     columns, rows = _printed(table, _escape_latex, minus="$-$")
     kinds = "".join("r" if pd.api.types.is_numeric_dtype(table.frame[name]) else "l" for name in table.printed)
     lines = [
-        f"% {_plain(table.caption)} Needs \\usepackage{{booktabs}} and \\usepackage[T1]{{fontenc}}.",
+        f"% {plain(table.caption)} Needs \\usepackage{{booktabs}} and \\usepackage[T1]{{fontenc}}.",
         f"\\begin{{tabular}}{{{kinds}}}",
         "\\toprule",
         *(" & ".join(cells) + " \\\\" for cells in [columns]),
@@ -145,18 +145,13 @@ def _printed(table: Table, escape: Callable[[str], str], minus: str = "-") -> tu
     return headings, [list(row) for row in zip(*columns, strict=True)]
 
 
-def _plain(text: str) -> str:
-    """One line of letters that can be seen: a line break or control character would end a row or a comment."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
-
-
 def _escape_latex(text: str) -> str:
-    text = re.sub("-(?=-)", "-{}", "".join(LATEX.get(letter, letter) for letter in _plain(text)))
+    text = re.sub("-(?=-)", "-{}", "".join(LATEX.get(letter, letter) for letter in plain(text)))
     return f"{{{text}}}" if text.startswith("[") else text  # which \\ before it would take for its argument
 
 
 def _escape_markdown(text: str) -> str:
-    text = re.sub(r"([\\`*_\[\]|~$#!])", r"\\\1", _plain(text))
+    text = re.sub(r"([\\`*_\[\]|~$#!])", r"\\\1", plain(text))
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import yaml
 
+from reports.text import plain, shown, told
+
+LARGEST_SEED = 2**63 - 1
+
 
 class InputError(Exception):
     """What the report was given cannot be used; the message is one paragraph for the person who gave it."""
@@ -29,14 +33,25 @@ def read_grid(params: Path, name: str) -> Grid:
     try:
         content = yaml.safe_load(params.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{params} cannot be read ({error.strerror}); say with --params where it is.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{params} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise InputError(
+            f"{shown(params)} cannot be read ({error.strerror}); say with --params where it is."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown(params)} is not UTF-8 ({error}); save it as UTF-8.") from error
+    except RecursionError as error:
+        raise InputError(
+            f"{shown(params)} is nested too deeply; expected `grid:` and lists of names below it."
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: of a date that is none
+        raise InputError(f"{shown(params)} is not valid YAML: {plain(str(error))}") from error
     grids = content.get("grid") if isinstance(content, dict) else None
     if not isinstance(grids, dict):
-        raise InputError(f"{params} has no `grid`; expected grid.{name} with environments, encoders, seeds.")
+        raise InputError(
+            f"{shown(params)} has no `grid`; expected grid.{shown(name)} with environments, encoders, seeds."
+        )
     if name not in grids:
-        raise InputError(f"{params} has no grid `{name}`; it has {', '.join(map(str, grids)) or 'none'}.")
+        there = ", ".join(map(shown, grids)) or "none"
+        raise InputError(f"{shown(params)} has no grid `{shown(name)}`; it has {there}.")
     grid = grids[name]
     return Grid(
         name=name,
@@ -49,8 +64,16 @@ def read_grid(params: Path, name: str) -> Grid:
 def _list(params: Path, grid: object, name: str, key: str, kind: type) -> tuple:
     value = grid.get(key) if isinstance(grid, dict) else None
     # `type(...) is` and not isinstance: YAML's true is a Python int.
-    usable = isinstance(value, list) and value and all(type(item) is kind for item in value)
+    usable = isinstance(value, list) and value and all(type(item) is kind and _fits(item) for item in value)
     if not usable or len(set(value)) < len(value):
-        what = "integers" if kind is int else "names"
-        raise InputError(f"grid.{name}.{key} in {params} is {value!r}; expected a list of distinct {what}.")
+        what = f"integers from 0 to {LARGEST_SEED}" if kind is int else "names"
+        given = f"grid.{shown(name)}.{key} in {shown(params)} is {told(value)}"
+        raise InputError(f"{given}; expected a list of distinct {what}.")
     return tuple(value)
+
+
+def _fits(item: int | str) -> bool:
+    """Whether a table can hold the seed, and a file the name."""
+    if isinstance(item, int):
+        return 0 <= item <= LARGEST_SEED
+    return item != "" and "\0" not in item and not any("\ud800" <= letter <= "\udfff" for letter in item)

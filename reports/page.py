@@ -55,6 +55,7 @@ def render(results: Results, drawn: Iterable, taken: Iterable[exports.Table], co
             statuses=results.trials.status.value_counts().to_dict(),
             mixtures=tables.mixtures(results.trials),
             share_code=tables.share_code(results.trials),
+            unusable=results.unusable,
             remarks=results.remarks,
             evidence=EVIDENCE,
             pictures=pictures(results.grid.environments),

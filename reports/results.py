@@ -2,8 +2,7 @@
 
 import hashlib
 import re
-import zipfile
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -12,41 +11,12 @@ import numpy as np
 import pandas as pd
 
 from reports.grid import Grid, InputError
-from reports.trial_files import (
-    SCRIPTED,
-    Unreadable,
-    add_wall_seconds,
-    find,
-    read_json,
-    read_outcome,
-    read_scripted,
-    read_table,
-)
+from reports.provenance import COUNTS, MEASURES, PROVENANCE
+from reports.text import shown
+from reports.trial_files import ABSENT, ADAPTATION, POSTERIORS, PROGRESS, SCRIPTED, TRIAL, TrialFiles, read_trial
 
-TRIAL = ["environment", "encoder", "seed"]
-PROGRESS = ["iteration", "environment_steps", "gradient_steps", "meta_test_return"]
-ADAPTATION = ["task", "evaluation", "trajectory", "return"]
-POSTERIORS = ["task", "evaluation", "trajectory", "mean_0", "variance_0"]
-# Column of the trials frame: where it lies in provenance.json.
-PROVENANCE = {
-    "commit": ("commit",), "dirty": ("dirty",), "diff_sha256": ("diff_sha256",),
-    "settings_sha256": ("settings_sha256",), "encoder_sha256": ("encoder_sha256",),
-    "lock_sha256": ("environment", "lock_sha256"), "python": ("environment", "python"),
-    "torch": ("environment", "torch"), "mujoco": ("environment", "mujoco"), "numpy": ("environment", "numpy"),
-    "runtime": ("environment", "runtime"), "image_digest": ("environment", "image_digest"),
-    "off_lock": ("environment", "off_lock"),
-    "cpu": ("hardware", "cpu"), "cpu_family": ("hardware", "cpu_family"), "cores": ("hardware", "cores"),
-    "gpu": ("hardware", "gpu"),
-    "device": ("device",), "precision": ("precision",), "threads": ("threads",),
-    "parameters": ("parameters",), "wall_seconds": ("wall_seconds",),
-    "gradient_steps_per_second": ("gradient_steps_per_second",), "peak_memory_mb": ("peak_memory_mb",),
-    "command": ("command",),
-}  # fmt: skip
-
-NUMBERS = [
-    "meta_test_return", "meta_test_return_last5", "failed_iteration", "cores", "threads", "parameters",
-    "wall_seconds", "gradient_steps_per_second", "peak_memory_mb",
-]  # fmt: skip
+NUMBERS = ["meta_test_return", "meta_test_return_last5", "failed_iteration", *COUNTS, *MEASURES]
+NAMED = 5  # trials that a remark names; of more it gives the number
 
 
 @dataclass(frozen=True)
@@ -63,8 +33,10 @@ class Results:
         trajectory's z was drawn from, and one row more after the last. Variances are blank where there are none.
     scripted: one row an environment and test task: its true parameters, and the returns of doing nothing and of
         acting with the task known.
-    remarks: sentences about files that could not be used although their trial counts, or that are of no trial
-        of the grid.
+    traces: by environment, encoder and seed what the last meta-test looked like, (task, evaluation, trajectory,
+        step, …), NaN beyond an end; without those that there are not.
+    unusable: a sentence a file that could not be used, whether or not its trial counts.
+    remarks: further sentences: of what trials were warned, where they disagree, which are none of the grid's.
     """
 
     grid: Grid
@@ -73,6 +45,8 @@ class Results:
     adaptation: pd.DataFrame
     posteriors: pd.DataFrame
     scripted: pd.DataFrame
+    traces: dict[tuple[str, str, int], np.ndarray]
+    unusable: list[str]
     remarks: list[str]
     folder: Path
 
@@ -83,58 +57,33 @@ class Results:
         return [column for column in rows if column not in known and rows[column].notna().any()]
 
     def trace(self, environment: str, encoder: str, seed: int) -> np.ndarray | None:
-        """What the trial's last meta-test looked like, (task, evaluation, trajectory, step, …), NaN beyond an end.
-
-        Read when asked for, as these are the large files. None where there is none that can be read.
-        """
-        try:
-            with np.load(self.folder / environment / encoder / str(seed) / "trajectories.npz") as arrays:
-                trace = arrays[arrays.files[0]]
-        except (OSError, ValueError, IndexError, EOFError, zipfile.BadZipFile):
-            return None
-        return trace if trace.size else None
+        """One of `traces`, or None."""
+        return self.traces.get((environment, encoder, seed))
 
 
 def load(folder: Path, grid: Grid) -> Results:
     """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`. InputError without a folder."""
     if not folder.is_dir():
-        raise InputError(f"There is no results folder {folder}; give with --results the one that trials wrote into.")
-    trials, progress, adaptation, posteriors, scripted, remarks = [], [], [], [], [], []
-
-    def attempt(read: Callable, *arguments):
-        """What `read` gives; or None, and a remark. The trial itself stays in the tables."""
-        try:
-            return read(*arguments)
-        except Unreadable as error:
-            remarks.append(f"{error} The trial counts; what this file would show of it is absent.")
-
-    for environment, encoder, seed in grid.trials():
-        identity = {"environment": environment, "encoder": encoder, "seed": seed}
-        place = folder / environment / encoder / str(seed)
-        trial = identity | read_outcome(place, identity)
-        recorded = {}
-        if trial["status"] in ("finished", "failed"):
-            labels = identity | {"status": trial["status"]}
-            progress.append(attempt(read_table, place / "progress.csv", PROGRESS, labels))
-            adaptation.append(attempt(read_table, place / "adaptation.csv", ADAPTATION, labels))
-            posteriors.append(attempt(read_table, place / "posteriors.csv", POSTERIORS, labels))
-            scripted.append(attempt(read_scripted, place / "metrics.json", labels))
-            recorded = attempt(read_json, place / "provenance.json")
-            add_wall_seconds(progress[-1], (recorded or {}).get("iteration_seconds"))
-        trial |= {column: find(recorded, path) for column, path in PROVENANCE.items()}
-        if trial["command"] is None:
-            trial["command"] = trial_command(grid.name, environment, encoder, seed)
-        trials.append(trial)
-    adaptation = _join(adaptation, [*TRIAL, "status", *ADAPTATION])
-    scripted = _join(scripted, [*TRIAL, "task", *SCRIPTED])
+        raise InputError(
+            f"There is no results folder {shown(folder)}; give with --results the one that trials wrote into."
+        )
+    read = {
+        trial: read_trial(folder.joinpath(*map(str, trial)), dict(zip(TRIAL, trial, strict=True)))
+        for trial in grid.trials()
+    }
+    read, foreign = _of_one_family(read)
+    adaptation = _join(read, "adaptation", [*TRIAL, "status", *ADAPTATION])
+    scripted = _join(read, "scripted", [*TRIAL, "status", "task", *SCRIPTED])
     return Results(
         grid=grid,
-        trials=_frame(trials),
-        progress=_join(progress, [*TRIAL, "status", *PROGRESS, "wall_seconds"]),
+        trials=_frame(read, grid.name),
+        progress=_join(read, "progress", [*TRIAL, "status", *PROGRESS, "wall_seconds"]),
         adaptation=adaptation,
-        posteriors=_join(posteriors, [*TRIAL, "status", *POSTERIORS]),
+        posteriors=_join(read, "posteriors", [*TRIAL, "status", *POSTERIORS]),
         scripted=_by_task(scripted, adaptation),
-        remarks=remarks + _disagreeing_bounds(scripted) + _outside_the_grid(folder, grid),
+        traces={trial: files.trace for trial, files in read.items() if files.trace is not None},
+        unusable=[sentence for files in read.values() for sentence in files.unusable] + foreign,
+        remarks=_warnings(read) + _disagreeing_bounds(scripted) + _outside_the_grid(folder, grid),
         folder=folder,
     )
 
@@ -163,16 +112,61 @@ def _slug(name: str, plain: str) -> str:
     return f"{re.sub('[^A-Za-z0-9_]+', '', name)[:24]}_{digest}"
 
 
-def _frame(trials: list[dict]) -> pd.DataFrame:
-    frame = pd.DataFrame(trials)
-    return frame.assign(**{column: pd.to_numeric(frame[column], errors="coerce").astype(float) for column in NUMBERS})
+def _frame(read: dict[tuple, TrialFiles], budget: str) -> pd.DataFrame:
+    rows = []
+    for trial, files in read.items():
+        recorded = {column: (files.recorded or {}).get(column) for column in PROVENANCE}
+        recorded["command"] = recorded["command"] or trial_command(budget, *trial)
+        rows.append(dict(zip(TRIAL, trial, strict=True)) | files.outcome | recorded)
+    return pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, float))
 
 
-def _join(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    frames = [frame for frame in frames if frame is not None and len(frame)]
+def _join(read: dict[tuple, TrialFiles], name: str, columns: list[str]) -> pd.DataFrame:
+    """One table of every trial, with the trial and its status before each row's own columns."""
+    tables = [(trial, files.outcome["status"], getattr(files, name)) for trial, files in read.items()]
+    frames = [
+        table.assign(**dict(zip(TRIAL, trial, strict=True)), status=status)
+        for trial, status, table in tables
+        if table is not None and len(table)
+    ]
     if not frames:
         return pd.DataFrame({column: [] for column in columns}).astype({"seed": int})
     return pd.concat(frames, ignore_index=True)
+
+
+def _of_one_family(read: dict[tuple, TrialFiles]) -> tuple[dict[tuple, TrialFiles], list[str]]:
+    """Without the adaptations that name other parameters than most of their environment's; and a sentence each."""
+    names = {trial: tuple(files.adaptation) for trial, files in read.items() if files.adaptation is not None}
+    usual = {
+        environment: Counter(held for trial, held in names.items() if trial[0] == environment).most_common(1)[0][0]
+        for environment in {trial[0] for trial in names}
+    }
+    foreign = [trial for trial, held in names.items() if held != usual[trial[0]]]
+    why = "has not the columns that other trials of its environment have. The trial counts;"
+    sentences = [f"adaptation.csv of {_name(trial)} {why} {ABSENT}" for trial in foreign]
+    return read | {trial: read[trial]._replace(adaptation=None) for trial in foreign}, sentences
+
+
+def _warnings(read: dict[tuple, TrialFiles]) -> list[str]:
+    """What provenance.json warns of, a line a warning with its trials; and what it could not read, a line a trial."""
+    trials: dict[str, list[str]] = {}
+    missed = []
+    for trial, files in read.items():
+        for warning in dict.fromkeys((files.recorded or {}).get("warnings") or ()):
+            trials.setdefault(warning, []).append(_name(trial))
+        if unreadable := (files.recorded or {}).get("unreadable"):
+            missed.append(f"{_name(trial)}: could not be read for its provenance: {'; '.join(unreadable)}.")
+    return [f"{_counted(names)}: {warning}" for warning, names in trials.items()] + missed
+
+
+def _counted(names: list[str]) -> str:
+    """`2 trials (a, b)`, of many the first few."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} trial{'s' * (len(names) > 1)} ({', '.join(names[:NAMED])}{more})"
+
+
+def _name(trial: tuple) -> str:
+    return "/".join(map(str, trial))
 
 
 def _by_task(scripted: pd.DataFrame, adaptation: pd.DataFrame) -> pd.DataFrame:
@@ -202,4 +196,4 @@ def _outside_the_grid(folder: Path, grid: Grid) -> list[str]:
     expected = {folder / environment / encoder / str(seed) for environment, encoder, seed in grid.trials()}
     strays = sorted({path.parent for path in folder.rglob("metrics.json")} - expected)
     strays = [path for path in strays if not any(part.endswith(".partial") for part in path.parts)]
-    return [f"{path} is not a trial of grid.{grid.name}: it is not counted here." for path in strays]
+    return [f"{shown(path)} is not a trial of grid.{grid.name}: it is not counted here." for path in strays]

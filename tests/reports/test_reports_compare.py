@@ -53,7 +53,9 @@ def edit(path, **changes):
 def shift(tree, encoder, by):
     for seed in tree.grid["seeds"]:
         path = tree.results / "point-robot" / encoder / str(seed) / "metrics.json"
-        edit(path, meta_test_return=json.loads(path.read_text())["meta_test_return"] + by)
+        metrics = json.loads(path.read_text())
+        returns = [value + by for value in metrics["task_returns"]]
+        edit(path, meta_test_return=metrics["meta_test_return"] + by, task_returns=returns)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_hostile_names_pass_through_every_file(results_of, tmp_path):
 
 def test_parquet_has_a_row_a_trial_task_evaluation_and_trajectory(new_tree, tmp_path):
     tree = new_tree(environments=["point-robot", "cheetah-vel"], encoders=["mlp"], seeds=[1, 2])
-    tree.write_trial("point-robot", "mlp", 1, provenance={"precision": ["odd"], "dirty": "perhaps"})
+    tree.write_trial("point-robot", "mlp", 1, provenance={"precision": "odd", "dirty": None})
     tree.write_trial("cheetah-vel", "mlp", 1, provenance={"dirty": True})
     tree.write_trial("cheetah-vel", "mlp", 2, failure={"reason": "broke", "iteration": 1})
     results = load(tree.results, tree.read_grid())

@@ -78,13 +78,15 @@ def test_a_truncated_metrics_file_is_unreadable(new_tree):
     assert status == "unreadable" and "JSON" in reason
 
 
-@pytest.mark.parametrize("name", ["progress.csv", "adaptation.csv", "posteriors.csv", "provenance.json"])
+@pytest.mark.parametrize(
+    "name", ["progress.csv", "adaptation.csv", "posteriors.csv", "provenance.json", "trajectories.npz"]
+)
 def test_a_trial_counts_without_a_file_beside_its_metrics_and_that_is_said(new_tree, name):
     tree = new_tree(**SMALL)
     (tree.write_trial("point-robot", "mlp", 1) / name).unlink()
     results = read(tree)
     assert results.trials.status[0] == "finished"
-    assert len(results.remarks) == 1 and name in results.remarks[0]
+    assert len(results.unusable) == 1 and name in results.unusable[0] and results.remarks == []
     assert len(tables.trials_table(results)) == 3
 
 
@@ -263,7 +265,8 @@ def test_scripted_returns_that_disagree_or_are_no_numbers_are_said(new_tree, scr
     path = tree.write_trial("point-robot", "mlp", 2) / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"scripted_returns": scripted}))
     results = read(tree)
-    assert complaint in " ".join(results.remarks) and bool(results.remarks) == bool(complaint)
+    said = results.unusable + results.remarks
+    assert complaint in " ".join(said) and len(said) == bool(complaint)
     assert results.scripted.task_known.mean() == pytest.approx(-6.0)
 
 
