@@ -14,6 +14,7 @@ from reports import published, tables, words
 from reports.grid import InputError
 from reports.results import Results
 from reports.statistics import mean, standard_deviation
+from reports.text import shown
 
 MARKED = re.compile(r"(?<=<!-- table )(\w+)( -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
 NONE = "\N{EN DASH}"
@@ -34,7 +35,9 @@ def fill_file(path: Path, results: Results, check: bool = False) -> bool:
     try:
         before = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{shown(path)} cannot be read ({error.strerror}). Name a Markdown file.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown(path)} is not UTF-8 ({error}). Save it as UTF-8.") from error
     after = fill(before, results)
     if after != before and not check:
         partial = path.with_name(f"{path.name}.partial")
@@ -58,7 +61,7 @@ def state(results: Results) -> str:
     finished = results.trials[results.trials.status == "finished"]
     said = f"{len(finished)} of {len(results.trials)} trials of the grid have finished"
     if len(finished):
-        commits = sorted({str(commit)[:10] for commit in finished.commit})
+        commits = sorted({"not recorded" if pd.isna(commit) else commit[:10] for commit in finished.commit})
         said += f"; {tables.precision(finished)}; {tables.counted(_machines(finished), '; ')}"
         said += f"; commit {', '.join(commits)}" + (" (the same training code)" if tables.share_code(finished) else "")
     return f"{said}.\n"

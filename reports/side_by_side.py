@@ -77,7 +77,7 @@ def _side(side: Revision) -> dict:
         "commit": side.commit,
         "finished": statuses.get("finished", 0),
         "trials": len(side.results.trials),
-        "notices": tables.mixtures(side.results.trials) + side.results.remarks,
+        "notices": tables.mixtures(side.results.trials) + side.results.unusable + side.results.remarks,
     }
 
 

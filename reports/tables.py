@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from reports import words
-from reports.code import same_code
+from reports.code import how_to_look_up, same_code
+from reports.provenance import PROVENANCE
 from reports.results import TRIAL, Results
 from reports.statistics import interval, summarise
 
@@ -112,26 +113,36 @@ def hardware(trial) -> str:
 
 
 def share_code(trials: pd.DataFrame) -> bool:
-    """Whether finished trials come from several commits that all train with the same code."""
-    commits = same_code(trials[trials.status == "finished"].commit.dropna().astype(str))
-    return len(commits) > len(set(commits.values())) == 1
+    """Whether finished trials come from several commits that are known all to train with the same code."""
+    commits = set(trials[trials.status == "finished"].commit.dropna())
+    known = same_code(commits)
+    return len(known) == len(commits) > len(set(known.values())) == 1
 
 
 def mixtures(trials: pd.DataFrame) -> list[str]:
     """Sentences about what finished trials do not share although they stand in one table."""
-    finished = trials[trials.status == "finished"]
+    origin = [column for column in PROVENANCE if column != "command"]
+    # One without any record of its origin is said to be so elsewhere; it is no mixture with the others.
+    finished = trials[(trials.status == "finished") & trials[origin].notna().any(axis=1)]
+    known = same_code(finished.commit.dropna())
     finished = finished.assign(
-        hardware=[hardware(trial) or None for trial in finished.itertuples()],
-        code=finished.commit.map(same_code(finished.commit.dropna().astype(str))),
+        hardware=[hardware(trial) or None for trial in finished.itertuples()], code=finished.commit.map(known)
     )
     found = []
     for column, name in SAME.items():
-        values = finished[column].astype("string").fillna("not recorded")
+        values = finished[column].astype("string")
+        values = values.dropna() if column == "code" else values.fillna("not recorded")
         counts = values.value_counts().sort_index()
         if len(counts) > 1:
-            parts = ", ".join(f"{_short(value)} ({count})" for value, count in counts.items())
-            found.append(f"The finished trials mix {name}: {parts}.{_within(finished.environment, values)}")
-    dirty = int((finished.dirty.astype("string") == "True").sum())
+            environments = finished.environment[values.index]
+            found.append(f"The finished trials mix {name}: {_parts(counts)}.{_within(environments, values)}")
+    untold = finished.commit[finished.code.isna()].astype("string").fillna("none recorded").value_counts().sort_index()
+    if len(untold) + len(set(known.values())) > 1 and len(untold):
+        found.append(
+            f"Whether the finished trials share their code cannot be told, as commits cannot be looked up: "
+            f"{_parts(untold)}; {how_to_look_up()}."
+        )
+    dirty = int(finished.dirty.eq(True).sum())
     if dirty:
         found.append(f"{dirty} of {len(finished)} finished trials ran from a tree with uncommitted changes.")
     for encoder, group in finished.groupby("encoder", sort=False):
@@ -189,6 +200,10 @@ def _within(environments: pd.Series, values: pd.Series) -> str:
     if not mixed:
         return " They do so between environments and not within one, so that only what is averaged over all mixes them."
     return f" Within an environment they do so on {words.listed(mixed)} alone."
+
+
+def _parts(counts: pd.Series) -> str:
+    return ", ".join(f"{_short(value)} ({count})" for value, count in counts.items())
 
 
 def _short(value: str) -> str:
