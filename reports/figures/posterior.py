@@ -28,6 +28,7 @@ from reports.results import Results
 from reports.words import number
 
 SEED_OF_TSNE = 0
+LARGEST_OF_TSNE = 1e15  # it squares distances in float32
 SIGNED = "vlag"  # of seaborn: blue below zero, red above
 
 
@@ -157,6 +158,10 @@ def _flattened(points: np.ndarray) -> dict[str, np.ndarray | None]:
     maps: dict[str, np.ndarray | None] = {f"PCA ({explained:.0%} of variance)": flat}
     if len(points) < 4:
         return maps | {"too few for t-SNE": None}
+    if points.shape[1] < 2:
+        return maps | {"one dimension: no t-SNE": None}
+    if np.abs(points).max() > LARGEST_OF_TSNE:
+        return maps | {"too large for t-SNE": None}
     perplexity = min(30.0, (len(points) - 1) / 3)
     # Exact, as points are few: no tree, no threads, nothing but the seed to depend on.
     tsne = TSNE(perplexity=perplexity, method="exact", init="pca", random_state=SEED_OF_TSNE, max_iter=500)
@@ -178,7 +183,8 @@ def _finals(results: Results, environment: str) -> list[tuple[str, int, pd.DataF
         rows = results.posteriors.query("environment == @environment and encoder == @encoder and seed == @seed")
         if seed is None or len(rows) == 0:
             continue
-        last = rows[rows.trajectory == rows.trajectory.max()].set_index(["task", "evaluation"])
+        rows = rows[rows.task.isin(parameters(results, environment).index)]
+        last = rows.groupby(["task", "evaluation"]).last()  # runs may have unequal numbers of trajectories
         last = last[[column for column in last if column.startswith("mean_")]].dropna(axis=1, how="all").dropna()
         if len(last):
             found.append((encoder, seed, last))

@@ -19,6 +19,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reports.text import plain
+
 CAPTIONS = Path(__file__).parents[1] / "captions"
 INK, PAPER, RULE = "#1c2024", "#ffffff", "#d4d8dd"  # the page swaps these three for its own, light or dark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -34,6 +36,8 @@ STYLE = {
     "axes.linewidth": 0.8, "xtick.major.width": 0.8, "ytick.major.width": 0.8, "path.simplify_threshold": 0.2,
     "grid.color": RULE, "grid.linewidth": 0.6, "figure.facecolor": PAPER, "axes.facecolor": "none",
 }  # fmt: skip
+# What Matplotlib is like without the settings of who runs it. A backend is left alone: the canvases below need none.
+DEFAULTS = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
 
 
 class Svg(str):
@@ -183,7 +187,7 @@ def dot(axes: Axes, x: float, y: float, look: Look, gid: str, size: float = 6) -
 
 def gid(encoder: str, environment: str, seed: int, value: float) -> str:
     """What a point says of itself: `encoder|environment|seed|value`."""
-    return _printable(f"{encoder}|{environment}|{seed}|{value:.6g}")
+    return plain(f"{encoder}|{environment}|{seed}|{value:.6g}")
 
 
 def key(words: str, mark: str | None, **style) -> Line2D:
@@ -201,7 +205,7 @@ def encoder_keys(encoders: Sequence[str], line: bool = True) -> list[Line2D]:
 
 def label(name: str, longest: int = 26) -> str:
     """A name short enough for an axis and legal in XML; the tables beside the figure have it whole."""
-    name = _printable(name)
+    name = plain(name)
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
@@ -214,7 +218,7 @@ def powers_of_ten(axis) -> None:
 
 @contextmanager
 def _styled() -> Iterator[None]:
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with mpl.rc_context(DEFAULTS | STYLE), warnings.catch_warnings():
         # Names are text, which the reader's own fonts draw; that matplotlib's lacks a letter does not matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
@@ -236,7 +240,3 @@ def _columns(keys: Sequence[Line2D]) -> int:
     """How many columns of a legend fit: one row if it can be, else as many as the longest label allows."""
     widths = [0.45 + 0.066 * len(key.get_label()) for key in keys]  # inches of a mark and of each letter
     return len(keys) if sum(widths) <= WIDTH else max(1, int(WIDTH / max(widths)))
-
-
-def _printable(name: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)

@@ -44,7 +44,7 @@ def tasks(results: Results) -> dict[str, Svg]:
 def task_returns(results: Results, environment: str) -> pd.DataFrame:
     """encoder, seed, task, return: of finished trials, in their last trajectory, mean over evaluations."""
     rows = results.adaptation.query("status == 'finished' and environment == @environment")
-    last = rows[rows.trajectory == rows.groupby(["encoder", "seed"]).trajectory.transform("max")]
+    last = rows.groupby(["encoder", "seed", "task", "evaluation"], as_index=False).last()
     return last.groupby(["encoder", "seed", "task"], as_index=False)["return"].mean()
 
 

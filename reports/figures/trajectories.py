@@ -42,19 +42,19 @@ def _on_a_plane(results: Results, environment: str, traces: list) -> Svg:
     chosen = spread_out(results, environment, TASKS_ON_A_PLANE)
     goals = parameters(results, environment)
     goals = goals.loc[chosen].to_numpy() if len(goals.columns) == 2 else None
-    paths = np.concatenate([trace[np.array(chosen, int), 0][:, [0, -1]].reshape(-1, 2) for *_, trace in traces])
+    paths = np.concatenate([path for *_, trace in traces for task in chosen for path in _ends(trace, task)])
     points = paths if goals is None else np.vstack([paths, goals])
     low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     half = 0.55 * max(high - low) or 1.0
 
     def draw(cells: Cells) -> None:
         for line, (_, _, trace) in zip(cells.axes, traces, strict=True):
-            for axes, which in zip(line, (0, -1), strict=True):
+            for place, axes in enumerate(line):
                 for colour, task in zip(COLOURS, chosen, strict=False):
                     if goals is not None:
                         goal = goals[chosen.index(task)]
                         axes.plot(*goal, "X", color=colour, markersize=7, markeredgecolor=INK, markeredgewidth=0.6)
-                    _path(axes, trace[int(task), 0, which], colour)
+                    _path(axes, _ends(trace, task)[place], colour)
                 (x, y) = (low + high) / 2
                 axes.set(aspect="equal", xlim=(x - half, x + half), ylim=(y - half, y + half))
         _titles(cells, traces)
@@ -64,6 +64,13 @@ def _on_a_plane(results: Results, environment: str, traces: list) -> Svg:
         environment, len(traces), 2, draw, cell_height=1.7, gap=(0.15, 0.32), left=0.42, bottom=0.45,
         share=(True, True),
     )  # fmt: skip
+
+
+def _ends(trace: np.ndarray, task: float) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last trajectory of a task's first run, (step, …) each."""
+    run = trace[int(task), 0]
+    begun = np.isfinite(run[:, 0]).reshape(len(run), -1).all(axis=1)
+    return run[0], run[np.flatnonzero(begun)[-1]]
 
 
 def _path(axes: Axes, path: np.ndarray, colour: str) -> None:
@@ -82,9 +89,9 @@ def _over_time(results: Results, environment: str, traces: list) -> Svg:
 
     def draw(cells: Cells) -> None:
         for line, (_, _, trace) in zip(cells.axes, traces, strict=True):
-            for axes, which in zip(line, (0, -1), strict=True):
+            for place, axes in enumerate(line):
                 for colour, task in zip(COLOURS, chosen, strict=False):
-                    values = trace[int(task), 0, which]
+                    values = _ends(trace, task)[place]
                     shown = slice(None, None, -(-len(values) // LONGEST))
                     axes.plot(np.arange(len(values))[shown], values[shown], color=colour, linewidth=1)
                     if wanted:
@@ -120,12 +127,13 @@ def alt(results: Results, environment: str) -> str:
     parts = []
     for encoder, seed, _ in traces:
         means = rows[(rows.encoder == encoder) & (rows.seed == seed)].groupby("trajectory")["return"].mean()
-        parts.append(
-            f"{encoder} (seed {seed}) {number(means.iloc[0])} in the first, {number(means.iloc[-1])} in the last"
-        )
+        if len(means):
+            parts.append(
+                f"{encoder} (seed {seed}) {number(means.iloc[0])} in the first, {number(means.iloc[-1])} in the last"
+            )
     return (
         f"First and last trajectory of test tasks {names} on {environment}. Mean returns over all test tasks: "
-        f"{'; '.join(parts)}."
+        f"{'; '.join(parts) or 'not known'}."
     )
 
 
