@@ -12,11 +12,13 @@ from reports.fill import fill_file
 from reports.grid import InputError, read_grid
 from reports.results import load
 from reports.side_by_side import side_by_side
+from reports.text import shown
 
 
 @click.group()
 def main() -> None:
     """Turn the results of trials into tables, figures and one self-contained page."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack a letter of a name
 
 
 @main.command()
@@ -30,7 +32,7 @@ def build(name: str, results: Path | None, out: Path | None, params: Path) -> No
     with refusals():
         loaded = build_report(read_grid(params, name), results or Path("results") / name, out)
     finished = int((loaded.trials.status == "finished").sum())
-    click.echo(f"{out / 'index.html'}: {finished} of {len(loaded.trials)} trials of grid.{name} finished")
+    click.echo(f"{shown(out / 'index.html')}: {finished} of {len(loaded.trials)} trials of grid.{shown(name)} finished")
 
 
 @main.command()
@@ -45,7 +47,7 @@ def fill(files: tuple[Path, ...], name: str, results: Path | None, params: Path,
         loaded = load(results or Path("results") / name, read_grid(params, name))
         stale = [file for file in files if fill_file(file, loaded, check)]
     for file in stale:
-        click.echo(f"{file}: {'out of date' if check else 'filled'}")
+        click.echo(f"{shown(file)}: {'out of date' if check else 'filled'}")
     sys.exit(1 if check and stale else 0)
 
 
@@ -62,8 +64,8 @@ def compare(before: str, after: str, name: str, out: Path) -> None:
     with refusals():
         cells = side_by_side(Path(), (before, after), name, out)
     for cell in cells:
-        click.echo(f"{cell.environment}, {cell.encoder}: {cell.verdict}")
-    click.echo(f"{out / 'index.html'}: {before} beside {after}")
+        click.echo(f"{shown(cell.environment)}, {shown(cell.encoder)}: {cell.verdict}")
+    click.echo(f"{shown(out / 'index.html')}: {shown(before)} beside {shown(after)}")
 
 
 @contextmanager
@@ -72,9 +74,17 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        refusal = click.ClickException(str(error))
-        refusal.exit_code = 2
-        raise refusal from error
+        raise _refusal(str(error)) from error
+    except OSError as error:  # a folder that may not be written, a disk that is full
+        raise _refusal(
+            f"{shown(error.filename)}: {error.strerror}. Give a place that can be read and written."
+        ) from error
+
+
+def _refusal(message: str) -> click.ClickException:
+    refusal = click.ClickException(message)
+    refusal.exit_code = 2
+    return refusal
 
 
 if __name__ == "__main__":

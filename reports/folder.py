@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from reports.grid import InputError
+from reports.text import shown
 
 OWNED = {"index.html", "tables", "figures"}  # what a report's folder may hold, hence may lose
 
@@ -13,8 +14,8 @@ def replaceable(out: Path) -> Path:
     out = out.resolve()
     foreign = sorted(path.name for path in out.iterdir() if path.name not in OWNED) if out.is_dir() else []
     if foreign or (out.exists() and not out.is_dir()):
-        what = f"holds {', '.join(foreign[:3])}" if foreign else "is a file"
-        raise InputError(f"{out} {what}, so it is not replaced. Give --out a folder of its own.")
+        what = f"holds {', '.join(map(shown, foreign[:3]))}" if foreign else "is a file"
+        raise InputError(f"{shown(out)} {what}, so it is not replaced. Give --out a folder of its own.")
     return out
 
 
