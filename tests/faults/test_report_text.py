@@ -1,0 +1,63 @@
+"""No text that was recorded can end the report, or reach a page or terminal as anything but text."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from report_trees import edit, small_tree
+
+from reports.text import plain
+
+ROOT = Path(__file__).resolve().parents[2]
+ODD = ["\udc80", "\x1b[2J\x1b]0;title\x07", "\x00", "\x9b31m", "\u202egnp", "two\nlines\r"]
+
+
+def control_characters(text: str) -> set[str]:
+    return {letter for letter in text if not letter.isprintable()} - {"\n"}
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_any_letter_in_any_recorded_text_is_shown_as_a_letter(tmp_path, odd):
+    tree = small_tree(tmp_path, seeds=[1, 2, 3])
+    tree.write_trial("point-robot", "mlp", 3, failure={"reason": f"it said {odd}!", "iteration": 1})
+    hardware = {"cpu": f"cpu {odd}!", "cores": 2, "gpu": f"gpu {odd}!"}
+    environment = dict.fromkeys(("python", "torch", "runtime", "image_digest"), f"1{odd}!")
+    texts = dict.fromkeys(("commit", "diff_sha256", "command", "device", "precision"), f"of {odd}!")
+    place = tree.write_trial("point-robot", "mlp", 1)
+    tree.write_trial("point-robot", "mlp", 2)
+    edit(
+        place / "provenance.json", hardware=hardware, environment=environment | {"off_lock": [odd]},
+        settings={odd: odd}, warnings=[f"beware {odd}!"], unreadable=[odd], **texts,
+    )  # fmt: skip
+    out = tree.build()
+    page = read(out / "index.html")
+    assert not control_characters(page[page.index("<header>") :])
+    assert plain(f"it said {odd}!") in page and plain(f"cpu {odd}!") in page and "could not be used" not in page
+    for name in ("trials.csv", "trials.tex", "trials.md"):
+        assert not control_characters(read(out / "tables" / name))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
+def test_a_folder_of_odd_bytes_is_told_by_its_repr(tmp_path):
+    tree = small_tree(tmp_path, seeds=[1])
+    place = tree.write_trial("point-robot", "mlp", 1)
+    odd = os.fsencode(tree.results) + b"/caf\xe9\x1b[2J"
+    os.mkdir(odd)
+    (Path(os.fsdecode(odd)) / "metrics.json").write_bytes((place / "metrics.json").read_bytes())
+    page = read(tree.build() / "index.html")
+    assert r"caf\udce9\x1b[2J" in page and "is not a trial of grid.demo" in page
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
+def test_names_that_were_given_reach_the_terminal_by_repr(tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\x1b[2J")
+    for arguments in (["build", "--grid", "demo", "--params", odd], ["fill", f"{odd}.md"]):
+        process = subprocess.run([sys.executable, "-m", "reports", *arguments], cwd=ROOT, capture_output=True)
+        assert process.returncode == 2 and b"\x1b" not in process.stderr, process.stderr
+        assert rb"caf\udce9\x1b[2J" in process.stderr and process.stderr.count(b"\n") == 1
