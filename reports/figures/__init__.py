@@ -2,6 +2,7 @@
 theme and an entry in that module's FIGURES.
 """
 
+from reports import plain_matplotlib  # noqa: F401  before any module that imports Matplotlib
 from reports.figures import adaptation, cost, learning, posterior, profiles, returns, tasks, trajectories
 from reports.figures.style import INK, PAPER, RULE, FigureSpec, Svg
 

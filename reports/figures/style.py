@@ -8,6 +8,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,7 +75,13 @@ class FigureSpec(NamedTuple):
 def figure(kind: str, section: str, title: str, draw: Callable, alt: Callable) -> FigureSpec:
     """A figure with the caption of its kind, which lies apart because Snakemake's own report shows it too."""
     caption = " ".join((CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8").split())
-    return FigureSpec(kind, section, title, caption, draw, alt)
+
+    @wraps(draw)
+    def styled(results) -> dict[str, Svg]:
+        with _styled():  # legends' entries too, which are made before there is a figure
+            return draw(results)
+
+    return FigureSpec(kind, section, title, caption, styled, alt)
 
 
 class Look(NamedTuple):

@@ -98,7 +98,9 @@ class Tree:
         header += "qf_loss,vf_loss,policy_loss,kl_divergence,posterior_variance"
         (place / "progress.csv").write_text("\n".join([header, *rows]) + "\n")
         count = 0 if failure else self.shape.trajectories or TRAJECTORIES[kind]
-        by_trajectory = (1 - np.arange(count)[::-1] / max(count - 1, 1)) * abs(end) / 3 + (0 if failure else progress[-1] - abs(end) / 3)
+        by_trajectory = (1 - np.arange(count)[::-1] / max(count - 1, 1)) * abs(end) / 3 + (
+            0 if failure else progress[-1] - abs(end) / 3
+        )
         offsets = (
             np.linspace(-1, 1, self.shape.tasks) if self.shape.tasks > 1 else np.zeros(1)
         )  # a task's return beside the mean over tasks
