@@ -30,8 +30,8 @@ def everything(folder: Path) -> dict[Path, bytes]:
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
     """Call it with variables of the environment for everything that a build in it writes."""
-    tree = small_tree(tmp_path_factory.mktemp("surroundings"), encoders=["mlp", "codificación"], seeds=[1])
-    tree.write_all(iterations=2)
+    tree = small_tree(tmp_path_factory.mktemp("surroundings"), seeds=[1])
+    tree.write_trial("point-robot", "mlp", 1, iterations=2, provenance={"hardware": {"cpu": "Prozessör™", "cores": 2}})
 
     def built(**variables) -> dict[Path, bytes]:
         out = tree.root / "out"
