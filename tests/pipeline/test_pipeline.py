@@ -1,6 +1,7 @@
 """The real commands in real clones, and a count of what they train."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -219,6 +220,11 @@ def test_demo_trains_whatever_is_committed_and_leaves_git_alone(trained, tmp_pat
     clone.edit_params(lambda params: params["encoders"]["recurrent"].update(init_w=1e-3))
     clone.snakemake("demo")
     assert clone.trained() == {trial for trial in ALL if "/recurrent/" in trial}
+    for part, concerned in (("point-robot", ["point-robot"]), ("all", ["point-robot", "sparse-point-robot"])):
+        clone.edit_params(lambda params, part=part: params["budgets"]["demo"][part].update(soft_target_tau=0.25))
+        would = clone.run("snakemake", "--cores", "1", "--dry-run", "--printshellcmds", "demo")
+        trained = set(re.findall(r"--env (\S+) --encoder \w+ --seed 1 --budget demo", would.stdout + would.stderr))
+        assert trained == set(concerned)
 
 
 # --- the two graphs ---------------------------------------------------------------------------------------------------
