@@ -1,4 +1,4 @@
-"""Two gradient steps without the information bottleneck, against the reference's arrays: z is the encoder's mean output.
+"""Two gradient steps without information bottleneck, against the reference's arrays: z is the encoder's mean output.
 
 The file stores no gradients, and Adam's first step shows but their signs: the second step's parameters count.
 """
