@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,12 +129,22 @@ def run_again_or_finished(out: Path) -> None:
         assert "already holds a result" in str(error)
 
 
-def checkpoints_of_a_killed_run(out: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> Path:
+    """What a killed run left: its scratch. Do not change it: copy it."""
+    out = tmp_path_factory.mktemp("killed") / "result"
+
     def die():
         kill_at(meta_train.GradientStep, "__call__", 40, after=False)
         run(out)
 
     assert in_child(die) == -signal.SIGKILL
+    return records.scratch_folder(out)
+
+
+def checkpoints_of_a_killed_run(killed: Path, out: Path) -> list[Path]:
+    """Put what was left where a run to `out` would have left it."""
+    shutil.copytree(killed, records.scratch_folder(out))
     files = sorted(records.scratch_folder(out).glob("checkpoints/*.checkpoint"))
     assert len(files) == 2
     return files
@@ -141,32 +152,32 @@ def checkpoints_of_a_killed_run(out: Path) -> list[Path]:
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied"])
 @pytest.mark.parametrize("both", [False, True])
-def test_damaged_checkpoint_is_detected(damage, both, tmp_path, uninterrupted):
+def test_damaged_checkpoint_is_detected(damage, both, tmp_path, uninterrupted, killed):
     out = tmp_path / "result"
-    files = checkpoints_of_a_killed_run(out)
+    files = checkpoints_of_a_killed_run(killed, out)
     for path in files if both else files[1:]:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes({"truncated": content[:-100], "flipped": content, "emptied": b""}[damage])
     warnings = []
-    run(out, warn=warnings.append)
+    run(out, minutes=NEVER, warn=warnings.append)
     assert sum("is damaged" in warning for warning in warnings) == (2 if both else 1)
     assert any("going on from" in warning for warning in warnings) is not both
     assert outputs(out) == uninterrupted
 
 
-def test_checkpoint_of_other_settings_is_refused(tmp_path):
+def test_checkpoint_of_other_settings_is_refused(tmp_path, killed):
     out = tmp_path / "result"
-    files = checkpoints_of_a_killed_run(out)
+    files = checkpoints_of_a_killed_run(killed, out)
     with pytest.raises(InputError, match=r"checkpoint of another trial .*settings"):
         run(out, discount=0.5)
     assert sorted(records.scratch_folder(out).glob("checkpoints/*.checkpoint")) == files  # nothing is lost
     assert not out.exists()
 
 
-def test_checkpoint_of_another_encoder_or_engine_is_refused(tmp_path, monkeypatch):
+def test_checkpoint_of_another_encoder_or_engine_is_refused(tmp_path, monkeypatch, killed):
     out = tmp_path / "result"
-    checkpoints_of_a_killed_run(out)
+    checkpoints_of_a_killed_run(killed, out)
     other = tmp_path / "recurrent.py"
     other.write_text(ENCODER.read_text() + "\n# edited\n")
     with pytest.raises(InputError, match="encoder file"):
@@ -176,9 +187,9 @@ def test_checkpoint_of_another_encoder_or_engine_is_refused(tmp_path, monkeypatc
         run(out)
 
 
-def test_a_pipeline_drops_a_foreign_checkpoint_and_says_so(tmp_path):
+def test_a_pipeline_drops_a_foreign_checkpoint_and_says_so(tmp_path, killed):
     out = tmp_path / "result"
-    checkpoints_of_a_killed_run(out)
+    checkpoints_of_a_killed_run(killed, out)
     warnings = []
     run_trial(settings(seed=4), ENCODER, out, device="cpu", record_failure=True, warn=warnings.append)
     assert any("dropped a checkpoint of another trial (other settings)" in warning for warning in warnings)
