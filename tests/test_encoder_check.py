@@ -1,5 +1,6 @@
 """The conformance kit: every broken encoder is caught by the check that is meant for it, every unusual one passes."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,12 @@ def quick_check(file: Path, **options):
     return check_encoder(file, PARAMS, environment="point-robot", budget="demo", num_steps=150, timing=False, **options)
 
 
+@functools.cache
+def findings_of(name: str):
+    """What a quick check finds in a broken or an unusual encoder: looked at by several tests, checked once."""
+    return quick_check(path(name))
+
+
 def verdicts(findings, verdict: str) -> set[str]:
     return {finding.check for finding in findings if finding.verdict == verdict}
 
@@ -107,14 +114,14 @@ def tiny(encoder: str):
 @pytest.mark.filterwarnings("ignore:std\\(\\)")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_encoder_fails_the_check_that_is_meant_for_it(name):
-    findings = quick_check(path(name))
+    findings = findings_of(name)
     assert verdicts(findings, "fail") == BROKEN[name]
     assert all(finding.seen and finding.mend for finding in findings if finding.verdict == "fail")
 
 
 @pytest.mark.parametrize("name", WARNED)
 def test_a_questionable_encoder_is_warned_about(name):
-    findings = quick_check(path(name))
+    findings = findings_of(name)
     assert verdicts(findings, "fail") == set()
     assert verdicts(findings, "warning") == {WARNED[name]}
 
@@ -125,7 +132,7 @@ def test_every_broken_encoder_is_listed_here():
 
 @pytest.mark.parametrize("name", files("unusual_encoders"))
 def test_an_unusual_but_correct_encoder_passes(name):
-    findings = quick_check(path(name))
+    findings = findings_of(name)
     assert verdicts(findings, "fail") | verdicts(findings, "warning") == set()
     assert {finding.check for finding in findings} >= set(CHECKS)
 
@@ -137,7 +144,7 @@ def test_the_encoders_of_the_repository_pass(name):
 
 
 def test_what_a_recurrent_encoder_does_with_the_order_is_reported():
-    order = {finding.check: finding for finding in quick_check(path("gru"))}["order of the context"]
+    order = {finding.check: finding for finding in findings_of("gru")}["order of the context"]
     assert order.verdict == "info" and "order-aware" in order.seen
 
 
@@ -192,7 +199,7 @@ def test_train_refuses_what_breaks_the_contract_with_the_same_words(name):
     with pytest.raises(TrialFailure) as breach:
         MUST_HAVE[REFUSED[name]](Subject(encoder_class, own, load_family("point-robot")))
     assert refusal.value.reason == breach.value.reason
-    shown = {finding.check: finding for finding in quick_check(path(name))}
+    shown = {finding.check: finding for finding in findings_of(name)}
     if REFUSED[name] in BROKEN[name]:
         finding = shown[REFUSED[name]]
         assert refusal.value.reason == f"{finding.seen}. To mend it: {finding.mend}"
