@@ -2,6 +2,7 @@
 import sys
 from pathlib import Path
 from oyster.runtime.errors import InputError
+from oyster.runtime.files import source_files
 from oyster.runtime.yaml_file import parse_yaml, read_text, read_yaml
 from oyster.settings import load_params
 try:  # say what cannot be used, before Snakemake reads it
@@ -21,8 +22,7 @@ OUTS = [f.replace("benchmark", "demo") for kind in ("metrics", "plots", "outs") 
 
 def sources(stage):  # the files that a stage depends on: folders unfolded, without what other stages write
     paths = [Path(dep) for dep in stage["deps"] if dep not in ("docker/environment.json", "results/benchmark")]
-    files = [file for path in paths for file in (path.rglob("*.*") if path.is_dir() else [path])]
-    return sorted(str(file) for file in files if file.suffix != ".pyc")
+    return [str(file) for file in source_files(paths)]
 def trials(grid, files):  # of every trial in a grid
     axes = config["grid"][grid]
     return expand(files, env=axes["environments"], encoder=axes["encoders"], seed=axes["seeds"])
