@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load, save
 
+from oyster.runtime.files import sync
+
 KEPT = 2  # the newest, and the one before it
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -72,9 +74,8 @@ class CheckpointFolder:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write whole or not at all; on the disk when this returns."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    payload = save(tensors, metadata={"state": json.dumps(checkpoint.state)})
+    """Write whole or not at all; on the disk, under its name, when this returns."""
+    payload = to_bytes(checkpoint)
     staged = path.with_suffix(".writing")
     with staged.open("wb") as file:
         file.write(hashlib.sha256(payload).digest())
@@ -82,6 +83,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(staged, path)
+    sync(path.parent)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -90,9 +92,30 @@ def read_checkpoint(path: Path) -> Checkpoint:
     digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     if hashlib.sha256(payload).digest() != digest:
         raise DamagedCheckpoint(f"its checksum does not match its {len(content)} bytes")
+    return from_bytes(payload)
+
+
+def to_bytes(checkpoint: Checkpoint) -> bytes:
+    """A safetensors payload. Tensors that share memory are written once each."""
+    return save(own_memory(checkpoint.tensors), metadata={"state": json.dumps(checkpoint.state)})
+
+
+def from_bytes(payload: bytes) -> Checkpoint:
     header_size = int.from_bytes(payload[:8], "little")
     header = json.loads(payload[8 : 8 + header_size])
     return Checkpoint(load(payload), json.loads(header["__metadata__"]["state"]))
+
+
+def own_memory(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors on the CPU, contiguous, no two in one memory, as safetensors wants them."""
+    taken: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        memory = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in taken else tensor
+        taken.add(memory)
+    return apart
 
 
 def _number(path: Path) -> int:

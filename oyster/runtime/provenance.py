@@ -5,38 +5,60 @@ import json
 import os
 import platform
 import resource
-import subprocess
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from oyster.runtime.errors import InputError
+from oyster.runtime.files import counts, printable, source_files
+from oyster.runtime.git import run_git, said
+from oyster.runtime.records import read_json
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.txt"
 ENVIRONMENT_RECORD = ROOT / "docker" / "environment.json"
 PACKAGES = ("torch", "mujoco", "gymnasium", "numpy", "safetensors")  # those that a trial computes with
+# Only what can change a result counts as dirty: what trials write does not.
+SOURCES = ("oyster", "encoders", "docker", "params.yaml", "dvc.yaml", "requirements.txt")
+# By which a user's environment chooses other kernels, hence other last bits: recorded, as hardware is.
+ARITHMETIC_VARIABLES = (
+    "ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE", "GLIBC_TUNABLES",
+)  # fmt: skip
 
 
 def commit() -> dict[str, Any]:
-    """The commit, whether the working tree differs from it, and the hash of the difference. All None outside git."""
-    revision = _git("rev-parse", "HEAD")
-    if revision is None:
-        return {"commit": None, "dirty": None, "diff_sha256": None}
-    # Only what can change a result counts as dirty: what trials write does not.
-    sources = ("oyster", "encoders", "docker", "params.yaml", "dvc.yaml", "requirements.txt")
-    difference = (_git("diff", "HEAD", "--", *sources) or b"") + _untracked(sources)
+    """The commit, whether the working tree differs from it, and the hash of the difference. All None outside git.
+
+    `unreadable` names sources that differ and cannot be read. InputError where git is there and refuses to look.
+    """
+    head = run_git(ROOT, "rev-parse", "--verify", "HEAD")
+    if head.returncode:
+        if b"dubious ownership" in head.stderr:
+            raise InputError(
+                f"git does not trust {ROOT}, which another user owns, so no result could name its commit: {said(head)}"
+            )
+        return {"commit": None, "dirty": None, "diff_sha256": None, "unreadable": []}
+    difference = hashlib.sha256()
+    changed, unreadable = _changed_files()
+    for name in changed:
+        kind, content = _content(ROOT / name)
+        if kind == "unreadable":
+            unreadable.append(f"{printable(name)}: {content.decode()}")
+        difference.update(f"{kind}\0".encode() + os.fsencode(name) + b"\0" + hashlib.sha256(content).digest())
     return {
-        "commit": revision.decode().strip(),
-        "dirty": bool(difference),
-        "diff_sha256": hashlib.sha256(difference).hexdigest() if difference else None,
+        "commit": head.stdout.decode().strip(),
+        "dirty": bool(changed or unreadable),
+        "diff_sha256": difference.hexdigest() if changed else None,
+        "unreadable": unreadable,
     }
 
 
 def sources_sha256(paths: Iterable[Path]) -> str:
     """One hash of source files; folders count with every .py file in them."""
-    files = sorted({file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])})
     digest = hashlib.sha256()
-    for file in files:
+    for file in source_files(paths, ".py"):
         digest.update(f"{file.relative_to(ROOT)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
@@ -45,7 +67,6 @@ def environment() -> dict[str, Any]:
     """Identity of the environment: the lock, and each version that matters, with those that are off the lock."""
     installed = {name: _version(name) for name in PACKAGES}
     locked = _locked_versions()
-    record = json.loads(ENVIRONMENT_RECORD.read_text()) if ENVIRONMENT_RECORD.exists() else {}
     return {
         "runtime": os.environ.get("OYSTER_RUNTIME", "host"),
         "image_digest": os.environ.get("OYSTER_IMAGE_DIGEST"),
@@ -57,8 +78,18 @@ def environment() -> dict[str, Any]:
             for name in PACKAGES
             if name in locked and _public(installed[name]) != _public(locked[name])
         ]
-        + [f"python {platform.python_version()}, locked {python}" for python in _other_python(record)],
+        + [f"python {platform.python_version()}, locked {python}" for python in _other_python(_recorded_python())],
+        "variables": {name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ},
     }
+
+
+def environment_problem() -> str | None:
+    """Why docker/environment.json tells nothing, in words; None where it is readable or was never made."""
+    try:
+        _read_environment_record()
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def hardware(device: str) -> dict[str, Any]:
@@ -98,16 +129,39 @@ def sha256_of_json(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _git(*arguments: str) -> bytes | None:
+def _changed_files() -> tuple[list[str], list[str]]:
+    """Sources that differ from the commit, without what editors and trials leave; and what git could not say.
+
+    Names only, and only from what the repository itself says: no user's configuration has a say in them.
+    """
+    listings = (
+        ("diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none",
+         "HEAD", "--", *SOURCES),
+        ("ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--", *SOURCES),
+    )  # fmt: skip
+    names, failed = set(), []
+    for arguments in listings:
+        done = run_git(ROOT, *arguments)
+        names |= set(os.fsdecode(done.stdout).split("\0")) - {""}
+        failed += [f"git {arguments[0]}: {said(done)}"] if done.returncode else []
+    return sorted(name for name in names if counts(Path(name))), failed
+
+
+def _content(path: Path) -> tuple[str, bytes]:
+    """What a changed path is (file, executable, link, folder, absent, unreadable) and holds."""
     try:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _untracked(sources: tuple[str, ...]) -> bytes:
-    names = (_git("ls-files", "--others", "--exclude-standard", "--", *sources) or b"").decode().splitlines()
-    return b"".join(name.encode() + b"\0" + (ROOT / name).read_bytes() for name in names)
+        if path.is_symlink():
+            return "link", os.fsencode(os.readlink(path))
+        if path.is_dir():  # a repository of its own
+            files = [file for file in source_files([path]) if ".git" not in file.relative_to(path).parts]
+            return "folder", b"".join(os.fsencode(file) + b"\0" + _content(file)[1] for file in files)
+        if not path.exists():
+            return "absent", b""
+        if not path.is_file():
+            return "unreadable", b"neither a file nor a folder"
+        return "executable" if os.access(path, os.X_OK) else "file", path.read_bytes()
+    except OSError as error:
+        return "unreadable", (error.strerror or "cannot be read").encode()
 
 
 def _version(package: str) -> str | None:
@@ -129,8 +183,18 @@ def _locked_versions() -> dict[str, str]:
     return {name.strip(): pinned.split()[0] for name, _, pinned in (pin.partition("==") for pin in pins) if pinned}
 
 
-def _other_python(record: dict) -> list[str]:
-    locked = record.get("python")
+def _read_environment_record() -> dict:
+    return read_json(ENVIRONMENT_RECORD) if ENVIRONMENT_RECORD.exists() else {}
+
+
+def _recorded_python() -> str | None:
+    try:
+        return _read_environment_record().get("python")
+    except InputError:  # environment_problem says so
+        return None
+
+
+def _other_python(locked: str | None) -> list[str]:
     return [locked] if locked and ".".join(platform.python_version_tuple()[:2]) != locked else []
 
 

@@ -4,11 +4,14 @@ import csv
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from oyster.runtime.errors import InputError
+from oyster.runtime.errors import InputError, describe
+from oyster.runtime.files import counts, sync, sync_tree, write_text
 
 WEIGHTS = "weights.safetensors"
 RESULT_FILES = (
@@ -20,6 +23,7 @@ RESULT_FILES = (
     "trajectories.npz",
     "provenance.json",
 )
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError)
 
 
 def scratch_folder(out: Path) -> Path:
@@ -27,49 +31,139 @@ def scratch_folder(out: Path) -> Path:
     return out.with_name(out.name + ".partial")
 
 
-def is_whole(out: Path) -> bool:
-    """A folder with metrics.json holds a whole result: it comes in one rename."""
-    return (out / "metrics.json").exists()
+def problems(out: Path, weights: Path | None = None) -> list[str]:
+    """What of a result in folder `out` is missing, empty or unreadable, in words; empty where it is whole.
+
+    Weights count where `weights` names their folder or they lie in `out`.
+    """
+    files = [out / name for name in RESULT_FILES]
+    if weights is not None or (out / WEIGHTS).exists():
+        files.append((weights or out) / WEIGHTS)
+    return [f"{file.name} {word}" for file in files if (word := _spoilt(file))]
 
 
-def check_destination(out: Path) -> None:
-    """InputError where writing a result to `out` would lose something."""
+def is_whole(out: Path, weights: Path | None = None) -> bool:
+    """A result comes in one rename, after everything in it is on the disk; a lost disk may still have spoilt it."""
+    return not problems(out, weights)
+
+
+def check_destination(out: Path, weights: Path | None = None) -> None:
+    """InputError where writing a result to `out` (weights to `weights`) would fail at the end, or lose something."""
+    for option, place in (("--out", out), ("--weights", weights)):
+        if place is not None:
+            check_place(option, place)
     if not out.exists():
         return
-    if not out.is_dir():
-        raise InputError(f"--out {out} is a file; expected a folder, or a name that is still free.")
     if is_whole(out):
-        raise InputError(f"{out} already holds a result. Remove it first, or give another folder as --out.")
-    foreign = sorted({path.name for path in out.iterdir()} - {*RESULT_FILES, WEIGHTS})
+        raise InputError(f"{str(out)!r} already holds a result. Remove it first, or give another folder as --out.")
+    foreign = sorted({path.name for path in out.iterdir() if counts(Path(path.name))} - {*RESULT_FILES, WEIGHTS})
     if foreign:
         raise InputError(
-            f"--out {out} holds other files ({', '.join(foreign[:3])}). Give a folder of its own as --out."
+            f"--out {str(out)!r} holds other files ({', '.join(map(repr, foreign[:3]))}). Give a folder of its own as "
+            "--out."
         )
 
 
 def publish(result: Path, out: Path, weights: Path | None) -> None:
     """Move the folder `result` to `out` (and its weights to the folder `weights`, where one is given).
 
-    The result comes last, in one rename.
+    The result comes last, in one rename, once all of it is on the disk: a power loss leaves all of it or none.
     """
     if weights is not None:
         weights.mkdir(parents=True, exist_ok=True)
         staged = weights / (WEIGHTS + ".partial")
         shutil.move(result / WEIGHTS, staged)
+        sync(staged)
         os.replace(staged, weights / WEIGHTS)
+        sync(weights)
+    sync_tree(result)
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.exists():  # emptied by a pipeline, maybe but for a provenance.json: check_destination has looked
+    if out.exists():  # emptied by a pipeline, or spoilt: check_destination has looked
+        shutil.rmtree(result.with_name("replaced"), ignore_errors=True)
         os.replace(out, result.with_name("replaced"))
     os.replace(result, out)
+    sync(out.parent)
+
+
+def find_weights(result: Path) -> Path:
+    """The weights of a result: in its folder, or under weights/ where it lies under results/ (there or not)."""
+    folder = result.resolve()
+    if (folder / WEIGHTS).exists() or "results" not in folder.parts:
+        return folder / WEIGHTS
+    parts = list(folder.parts)
+    # As the pipeline lays them, results/<grid>/<environment>/<encoder>/<seed>; else the innermost folder of that name.
+    level = len(parts) - 5 if parts[-5:-4] == ["results"] else len(parts) - 1 - parts[::-1].index("results")
+    return Path(*parts[:level], "weights", *parts[level + 1 :], WEIGHTS)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file. InputError, with what is wrong, where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{str(path)!r} is not valid JSON: {describe(error)}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{str(path)!r} holds {type(content).__name__}; expected a mapping.")
+    return content
+
+
+def check_place(option: str, place: Path) -> None:
+    """InputError where `place` can be no folder that is written whole and renamed into place."""
+    if not place.name or "\0" in str(place):
+        raise InputError(f"{option} {str(place)!r} names no folder that a result could have to itself.")
+    if place.is_symlink() and not place.exists():
+        raise InputError(f"{option} {str(place)!r} is a link to nothing; expected a folder, or a name that is free.")
+    if place.exists() and not place.is_dir():
+        raise InputError(f"{option} {str(place)!r} is a file; expected a folder, or a name that is still free.")
+    if place.exists() and os.path.ismount(place):
+        raise InputError(f"{option} {str(place)!r} is where a disk is mounted, and cannot be replaced. Name one in it.")
+    if place.exists() and Path.cwd().resolve().is_relative_to(place.resolve()):
+        raise InputError(f"{option} {str(place)!r} is, or holds, the folder that you are in. Name one of its own.")
+    existing = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise InputError(f"{option} {str(place)!r} lies below {str(existing)!r}, which is a file.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{option} {str(place)!r}: {str(existing)!r} may not be written. Fix its permissions.")
+    if (place / WEIGHTS).is_dir():
+        raise InputError(f"{str(place / WEIGHTS)!r} is a folder where a file belongs. Remove it.")
+
+
+def _spoilt(file: Path) -> str | None:
+    """Why a file of a result cannot be used, in a word or two."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    if not content.strip(b"\0"):
+        return "is empty"
+    try:
+        if file.suffix == ".json":
+            json.loads(content)
+        elif file.suffix == ".csv":
+            content.decode("utf-8")
+            return None if b"\0" not in content and content.endswith(b"\n") else "is cut"
+        elif file.suffix == ".npz":
+            with zipfile.ZipFile(file) as archive:
+                return "is damaged" if archive.testzip() else None
+        else:
+            size = int.from_bytes(content[:8], "little")
+            header = json.loads(content[8 : 8 + size])
+            ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
+            return None if len(content) == 8 + size + max(ends, default=0) else "is cut"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, *_ZIP_ERRORS):
+        return "is damaged"
+    return None
 
 
 def write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Floats are written so that they read back exactly."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
