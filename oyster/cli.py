@@ -1,36 +1,62 @@
 """`python -m oyster …`. Thin: each command imports what it needs when it runs, so that --help is quick."""
 
+import errno
 import sys
 from pathlib import Path
 
 import click
 
-from oyster.runtime.errors import InputError, TrialFailure
+from oyster.runtime.errors import InputError, MachineError, TrialFailure, describe
+from oyster.runtime.files import printable
 
 
 class _Group(click.Group):
-    """Turns the two ways in which input can fail into a paragraph and an exit code."""
+    """Turns the ways in which a command can fail into a paragraph and an exit code."""
 
     def invoke(self, context: click.Context):
+        for stream in (sys.stdout, sys.stderr):  # a locale that lacks a letter must not end a command
+            stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(context)
         except InputError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(2)
+            _stop(2, f"error: {error}")
         except TrialFailure as failure:
-            click.echo(
+            _stop(
+                1,
                 f"The trial failed in iteration {failure.iteration}: {failure.reason}. Nothing was written. "
                 f"(--record-failure would make this failure the trial's result.)",
-                err=True,
             )
-            sys.exit(1)
+        except MachineError as error:
+            _stop(3, f"error: {error}")
+        except MemoryError as error:
+            _stop(3, f"error: this machine's memory is full ({describe(error)}). Free some, {AGAIN}")
         except OSError as error:
-            click.echo(
-                f"error: {error.strerror or error}: {error.filename or 'while writing or reading'}. Free space or "
-                "mend the permissions, then run the same command again: it goes on from the last checkpoint.",
-                err=True,
-            )
-            sys.exit(3)
+            if error.errno == errno.EPIPE:  # `… | head`: click ends quietly
+                raise
+            _stop(3, f"error: {_in_words(error)}")
+
+
+AGAIN = "then run the same command again: a trial goes on from the last checkpoint."
+
+
+def say(words: str, err: bool = False) -> None:
+    """What came from outside (names, an encoder's words) must not steer a terminal."""
+    click.echo(printable(words), err=err)
+
+
+def _stop(code: int, words: str) -> None:
+    say(words, err=True)
+    sys.exit(code)
+
+
+def _in_words(error: OSError) -> str:
+    what = f"{error.strerror or error}: {str(error.filename or 'while reading or writing')!r}."
+    advice = "Fix that"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "Free space"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "Fix its permissions"
+    return f"{what} {advice}, {AGAIN}"
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,8 +131,8 @@ def verify(result, iterations, sample, revision, device, certificate) -> None:
 
     verdicts = []
     for folder in find_results(result, sample):
-        verdicts.append(verify_result(folder, iterations=iterations, device=device, say=click.echo))
-        click.echo(str(verdicts[-1]))
+        verdicts.append(verify_result(folder, iterations=iterations, device=device, say=say))
+        say(str(verdicts[-1]))
     if certificate:
         write_json(certificate, [verdict.certificate for verdict in verdicts])
     sys.exit(0 if all(verdict.holds for verdict in verdicts) else 1)
@@ -120,11 +146,11 @@ def canary(record) -> None:
 
     if record:
         for song in canary_trials.record():
-            click.echo(f"recorded    {song.name}")
+            say(f"recorded    {song.name}")
         return
     outcomes = canary_trials.listen()
     for outcome in outcomes:
-        click.echo(f"{outcome.word.upper():10}  {outcome.trial}: {outcome.detail}")
+        say(f"{outcome.word.upper():10}  {outcome.trial}: {outcome.detail}")
     sys.exit(1 if any(outcome.word == "different" for outcome in outcomes) else 0)
 
 
@@ -135,10 +161,10 @@ def keep_results() -> None:
 
     outcome = keep()
     for stage in outcome.kept:
-        click.echo(f"kept        {stage}")
+        say(f"kept        {stage}")
     for stage, reason in outcome.left.items():
-        click.echo(f"still stale {stage}: {reason}")
-    click.echo(f"{len(outcome.kept)} results recorded against the present engine, {len(outcome.left)} left stale.")
+        say(f"still stale {stage}: {reason}")
+    say(f"{len(outcome.kept)} results recorded against the present engine, {len(outcome.left)} left stale.")
 
 
 @main.command("export-results")
@@ -150,8 +176,8 @@ def export_results(grid, out) -> None:
 
     out = out or Path(f"{grid}-results.tar.gz")
     trials = export(grid, out)
-    click.echo(f"{len(trials)} results with weights are in {out} ({out.stat().st_size / 1e6:.1f} MB).")
-    click.echo(f"In another clone: python -m oyster import-results {out.name}")
+    say(f"{len(trials)} results with weights are in {out} ({out.stat().st_size / 1e6:.1f} MB).")
+    say(f"In another clone: python -m oyster import-results {out.name}")
 
 
 @main.command("import-results")
@@ -166,17 +192,17 @@ def import_results(archive, replace, only_valid) -> None:
     from oyster.import_results import import_results as take_in
     from oyster.import_results import in_words
 
-    outcome = take_in(archive, replace=replace, only_valid=only_valid, say=lambda line: click.echo(line, err=True))
+    outcome = take_in(archive, replace=replace, only_valid=only_valid, say=lambda line: say(line, err=True))
     for remark in outcome.remarks:
-        click.echo(f"note: {remark}")
+        say(f"note: {remark}")
     if outcome.refused:
-        click.echo(f"not imported:\n{in_words(outcome.refused)}")
-    click.echo(
+        say(f"not imported:\n{in_words(outcome.refused)}")
+    say(
         f"{len(outcome.imported)} results imported and recorded in dvc.lock, {len(outcome.already_here)} here already, "
         f"{len(outcome.refused)} refused."
     )
     if outcome.imported:
-        click.echo("To keep them: git add results dvc.lock && git commit")
+        say("To keep them: git add results dvc.lock && git commit")
     sys.exit(1 if outcome.refused else 0)
 
 
@@ -200,17 +226,20 @@ def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
     from oyster.simulate import choose_tasks, default_folder, write_simulation
     from oyster.simulate import simulate as roll_out
 
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
     simulation = roll_out(
         result, weights=weights, encoder=encoder, seed=seed, device=device, video=video,
-        warn=lambda line: say(f"note: {line}"),
+        warn=lambda line: say(f"note: {line}", err=True),
     )  # fmt: skip
     chosen = choose_tasks(tasks, len(simulation.tasks))
-    say(simulation.in_words())
-    for path in write_simulation(simulation, chosen, out or default_folder(simulation.settings), video=video, say=say):
-        click.echo(path)
+    say(simulation.in_words(), err=True)
+    for path in write_simulation(
+        simulation,
+        chosen,
+        out or default_folder(simulation.settings),
+        video=video,
+        say=lambda line: say(line, err=True),
+    ):
+        say(str(path))
 
 
 @main.command("check-encoder")
@@ -221,7 +250,7 @@ def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
     "--params", "params_file", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True
 )
 def check_encoder(encoder, environment, budget, params_file) -> None:
-    """Say whether ENCODER (a name, or an encoder file) keeps the contract, and how to mend what does not (exit 1)."""
+    """Say whether ENCODER (a name, or an encoder file) keeps the contract, and how to fix what does not (exit 1)."""
     from oyster.encoder_file import find_encoder_file
     from oyster.settings import load_params
 

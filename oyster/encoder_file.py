@@ -5,7 +5,9 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from oyster.runtime.errors import InputError
+from oyster.local_files import local_reads, refuse_local_files, refuse_local_imports
+from oyster.runtime.errors import InputError, TrialFailure, encoder_at_fault
+from oyster.runtime.switches import global_switches
 from rlkit.torch.core import PyTorchModule
 
 ENCODERS = Path(__file__).resolve().parents[1] / "encoders"
@@ -24,20 +26,32 @@ def find_encoder_file(name_or_path: str) -> Path:
     return path
 
 
-def load_encoder_class(path: str | Path) -> type[PyTorchModule]:
+def load_encoder_class(path: str | Path, *, again: bool = False) -> type[PyTorchModule]:
     """The encoder class that the file defines: its only PyTorchModule, or the one named CustomContextEncoder.
 
-    Raises InputError where the file cannot be run or does not define exactly one.
+    `again` makes a module of its own, which shares nothing with the first. InputError where the file cannot be run,
+    does not define exactly one, leans on another file of the tree, or changes what belongs to the whole process;
+    MachineError where this machine lacks what it imports.
     """
     path = Path(path).resolve()
-    module_name = f"encoder_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    module_name = f"encoder_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}" + "_again" * again
     spec = importlib.util.spec_from_file_location(module_name, path)
     module = importlib.util.module_from_spec(spec)
+    refuse_local_imports(path)
+    switches = global_switches()
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"The encoder file {path.name} cannot be loaded: {type(error).__name__}: {error}") from error
+        with local_reads(path) as read, encoder_at_fault():
+            spec.loader.exec_module(module)
+    except TrialFailure as failure:
+        seen = failure.reason.removeprefix("the encoder raised ")
+        raise InputError(f"The encoder file {path.name} cannot be loaded: {seen}") from failure
+    refuse_local_files(path, module, read)
+    if changed := [name for name, value in global_switches().items() if switches[name] != value]:
+        raise InputError(
+            f"The encoder file {path.name} changes what belongs to the whole process when it is loaded: "
+            f"{', '.join(changed)}. Remove that: threads, default types and the like are the trial's."
+        )
     defined = {  # by the class's own name: a second name for it is no second encoder
         value.__name__: value
         for value in vars(module).values()

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from oyster.pearl.meta_train import MetaTraining, Row
+from oyster.runtime.files import printable
 from oyster.settings import Settings
 
 REFRESH_SECONDS = 0.5
@@ -42,7 +43,7 @@ class TrialProgress:
         self.bar.stop()
 
     def warn(self, message: str) -> None:
-        self.console.print(f"note: {message}", highlight=False, markup=False)
+        self.console.print(f"note: {printable(message)}", highlight=False, markup=False)
 
     def __call__(self, training: MetaTraining, row: Row | None) -> None:
         now = time.monotonic()

@@ -4,6 +4,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -14,15 +16,23 @@ from oyster.envs import load_family
 from oyster.envs.family import split_tasks
 from oyster.pearl.agent import Agent, encoder_sizes
 from oyster.pearl.meta_train import MetaTraining, Row
-from oyster.pearl.posterior import encoder_at_fault
 from oyster.pearl.results import num_parameters, write_results
 from oyster.pearl.training_state import capture, restore
 from oyster.runtime import provenance, seeds
 from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint
 from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
-from oyster.runtime.errors import InputError, TrialFailure
+from oyster.runtime.errors import InputError, TrialFailure, encoder_at_fault
+from oyster.runtime.files import printable
 from oyster.runtime.lock import exclusive, remove
-from oyster.runtime.records import check_destination, is_whole, publish, scratch_folder, write_json
+from oyster.runtime.records import (
+    check_destination,
+    check_place,
+    is_whole,
+    publish,
+    read_json,
+    scratch_folder,
+    write_json,
+)
 from oyster.settings import Settings
 from rlkit.torch import pytorch_util as ptu
 
@@ -41,13 +51,14 @@ class Trial:
         tasks = self.family.draw_tasks(settings.num_train_tasks + settings.num_test_tasks)
         self.train_tasks, self.test_tasks = split_tasks(tasks, settings.num_train_tasks, settings.num_test_tasks)
         self.training: MetaTraining | None = None
+        self.warnings: list[str] = []  # what the contract's checks saw that is no breach
 
     def assemble(self) -> MetaTraining:
         """Construct the encoder and the agent. TrialFailure where the encoder's constructor raises."""
         s = self.settings
         fix_arithmetic(s.threads)
         ptu.set_gpu_mode(self.device.type == "cuda")
-        require_contract(self.encoder_class, s, self.family)
+        self.warnings = require_contract(self.encoder_class, s, self.family)
         seeds.seed_torch(s.seed)
         dims = self.family.observation_dim, self.family.action_dim
         input_size, output_size = encoder_sizes(
@@ -58,8 +69,8 @@ class Trial:
                 hidden_sizes=list(s.encoder_hidden_sizes),
                 input_size=input_size,
                 output_size=output_size,
-                **s.encoder_arguments,
-            )
+                **deepcopy(s.encoder_arguments),
+            ).to(self.device)
         agent = Agent(encoder, *dims, s.latent_dim, s.net_size, s.use_information_bottleneck).to(self.device)
         self.training = MetaTraining(s, agent, self.family, self.train_tasks, self.test_tasks)
         return self.training
@@ -67,11 +78,11 @@ class Trial:
     def identity(self) -> dict[str, str]:
         """What a checkpoint must share with this trial to be gone on from."""
         root, environment = provenance.ROOT / "oyster", self.settings.environment
-        top = ("__init__.py", "trial.py", "settings.py", "encoder_file.py")
+        top = ("__init__.py", "trial.py", "settings.py", "encoder_file.py", "local_files.py")
         envs = ("envs/__init__.py", "envs/family.py", f"envs/{environment}.py")
-        contract = ("conformance/__init__.py", "conformance/contract.py", "conformance/subject.py")
+        contract = tuple(f"conformance/{name}.py" for name in ("__init__", "contract", "state", "subject"))
         return {
-            "settings": provenance.sha256_of_json(self.settings.model_dump(mode="json")),
+            "settings": settings_sha256(self.settings),
             "encoder file": file_sha256(self.encoder_file),
             "engine": provenance.sources_sha256(
                 root / name for name in ("pearl", "runtime", "rlkit", *contract, *envs, *top)
@@ -99,17 +110,19 @@ def run_trial(
     nothing written; with `record_failure` (a pipeline's way) the failure is the result, and scratch that another trial
     left is dropped instead of refused.
     """
+    _check_destination(out, weights, settings, encoder_file)
     scratch = scratch_folder(out)
-    if is_whole(out) and scratch.exists():  # killed between the result's arrival and the removal of its scratch
-        with exclusive(scratch):
-            remove(scratch)
-        return
-    check_destination(out)
     trial = Trial(settings, encoder_file, device)
+    origin = _origin(trial)  # now: what fails here must not fail after training
+    for problem in origin["unreadable"]:
+        warn(f"provenance lacks what cannot be read: {problem}")
     if settings.precision == "bfloat16" and not multiplies_bfloat16(trial.device):
         warn("this processor has no bfloat16 arithmetic: the trial will take longer than in float32, not less")
     with exclusive(scratch):
-        check_destination(out)  # again: a result may have arrived while another process held the lock
+        if _is_published(out, weights, settings, encoder_file):  # killed between its arrival and the end
+            remove(scratch)
+            return
+        check_destination(out, weights)  # again: a result may have arrived while another process held the lock
         attempt = _Attempt(trial, scratch / "checkpoints", checkpoint_minutes, on_progress, warn)
         failure = None
         try:
@@ -122,9 +135,25 @@ def run_trial(
         result = scratch / "result"
         shutil.rmtree(result, ignore_errors=True)  # of a run that was killed while writing it
         write_results(result, settings, trial.family, trial.test_tasks, trial.training, failure)
-        write_json(result / "provenance.json", _provenance(trial, attempt.iteration_seconds, attempt.elapsed()))
+        write_json(result / "provenance.json", origin | _effort(trial, attempt))
         publish(result, out, weights)
         remove(scratch)
+
+
+def _check_destination(out: Path, weights: Path | None, settings: Settings, encoder_file: Path) -> None:
+    """Before anything is loaded; a result of this very trial whose scratch is still there is let through."""
+    check_place("--out", out)
+    if not (scratch_folder(out).exists() and _is_published(out, weights, settings, encoder_file)):
+        check_destination(out, weights)
+
+
+def _is_published(out: Path, weights: Path | None, settings: Settings, encoder_file: Path) -> bool:
+    """Whether `out` holds the whole result of this very trial."""
+    if not is_whole(out, weights):
+        return False
+    recorded = read_json(out / "provenance.json")
+    asked = settings_sha256(settings), file_sha256(encoder_file)
+    return asked == (recorded.get("settings_sha256"), recorded.get("encoder_sha256"))
 
 
 class _Attempt:
@@ -143,6 +172,8 @@ class _Attempt:
 
     def train(self, drop_foreign: bool) -> None:
         training = self.trial.assemble()
+        for warning in self.trial.warnings:
+            self.warn(warning)
         self._resume(training, drop_foreign)
         for row in training.run(self._after_gradient_step):
             self.iteration_seconds.append(round(self.elapsed(), 3))
@@ -182,26 +213,46 @@ class _Attempt:
         self.warn(f"going on from iteration {training.iteration}, gradient step {training.gradient_steps}")
 
 
-def _provenance(trial: Trial, iteration_seconds: list[float], wall_seconds: float) -> dict:
-    settings = trial.settings.model_dump(mode="json")
-    training = trial.training
-    gradient_steps = training.gradient_steps if training else 0
-    return {
-        **provenance.commit(),
-        "settings": settings,
-        "settings_sha256": provenance.sha256_of_json(settings),
+def settings_sha256(settings: Settings) -> str:
+    return provenance.sha256_of_json(settings.model_dump(mode="json"))
+
+
+def _origin(trial: Trial) -> dict:
+    """All of provenance.json that is known before training."""
+    commit = provenance.commit()
+    problem = provenance.environment_problem()
+    return commit | {
+        "unreadable": commit["unreadable"] + ([problem] if problem else []),
+        "settings": trial.settings.model_dump(mode="json"),
+        "settings_sha256": settings_sha256(trial.settings),
         "encoder_sha256": file_sha256(trial.encoder_file),
         "environment": provenance.environment(),
         "hardware": provenance.hardware(trial.device.type),
         "device": trial.device.type,
         "precision": trial.settings.precision,
         "threads": trial.settings.threads,
+        "command": printable(" ".join(["python", "-m", "oyster", *sys.argv[1:]])),
+    }
+
+
+def _effort(trial: Trial, attempt: "_Attempt") -> dict:
+    """The rest: what training took, and what its checks warned of."""
+    training, wall_seconds = trial.training, attempt.elapsed()
+    gradient_steps = training.gradient_steps if training else 0
+    return {
+        "warnings": trial.warnings,
         "wall_seconds": round(wall_seconds, 3),
-        "iteration_seconds": iteration_seconds,
+        "iteration_seconds": attempt.iteration_seconds,
         "environment_steps": training.store.size if training else 0,
         "gradient_steps": gradient_steps,
         "gradient_steps_per_second": round(gradient_steps / wall_seconds, 3),
         "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
-        "command": " ".join(["python", "-m", "oyster", *sys.argv[1:]]),
-        "parameters": num_parameters(training.agent.context_encoder) if training else None,
+        "parameters": _count_parameters(training),
     }
+
+
+def _count_parameters(training: MetaTraining | None) -> int | None:
+    """Of the encoder; None where it cannot say."""
+    with suppress(TrialFailure), encoder_at_fault():
+        return num_parameters(training.agent.context_encoder) if training else None
+    return None

@@ -11,15 +11,14 @@ import torch
 from oyster.conformance.contract import tasks_apart
 from oyster.conformance.practice import NET_SIZE, Candidate, Practice
 from oyster.conformance.subject import TOLERANCE, Breach, Note, difference, gradients, listed, mode_name
-from oyster.pearl.posterior import encoder_at_fault
-from oyster.runtime.errors import TrialFailure
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
 
 CONTEXT_LENGTHS, TASKS = (1, 2, 64, 100, 1024), (1, 16)
 LARGE = 1e3
 
 
 def return_preactivations(subject: Candidate) -> str:
-    mend = "give forward the argument return_preactivations=False, and with it return (output, preactivation)"
+    fix = "give forward the argument return_preactivations=False, and with it return (output, preactivation)"
     outputs, context = [], subject.context(2, 8)
     for arguments in ({}, {"return_preactivations": True}):
         encoder = subject.construct()
@@ -28,12 +27,12 @@ def return_preactivations(subject: Candidate) -> str:
                 encoder.reset(num_tasks=2)
                 outputs.append(encoder(context, **arguments))
         except TrialFailure as failure:
-            raise Breach(f"forward(context, return_preactivations=True): {failure.reason}", mend) from failure
+            raise Breach(f"forward(context, return_preactivations=True): {failure.reason}", fix) from failure
     output, pair = outputs
     if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], torch.Tensor)):
-        raise Breach(f"return_preactivations=True gave a {type(pair).__name__}, not two tensors", mend)
+        raise Breach(f"return_preactivations=True gave a {type(pair).__name__}, not two tensors", fix)
     if pair[0].shape != output.shape or not torch.allclose(pair[0], output, rtol=TOLERANCE, atol=1e-6):
-        raise Breach("return_preactivations=True changes the output", mend)
+        raise Breach("return_preactivations=True changes the output", fix)
     return "(output, preactivation)"
 
 
@@ -102,15 +101,15 @@ def instances_apart(subject: Candidate) -> str:
     context = subject.context(3, 8)
     alone = subject.posterior(subject.construct(), context)
     encoder, neighbour = subject.construct(), subject.construct(seed=1)
-    mend = "keep state on self, in buffers: not in the module, the class or a default argument"
+    fix = "keep state on self, in buffers: not in the module, the class or a default argument"
     try:
         encoder.reset(num_tasks=3)
         subject.posterior(neighbour, 3.0 * subject.context(5, 8, seed=1))
         beside = subject.posterior(encoder, context, reset=False)
     except TrialFailure as failure:
-        raise Breach(f"after a call of another instance: {failure.reason}", mend) from failure
+        raise Breach(f"after a call of another instance: {failure.reason}", fix) from failure
     if (moved := difference(alone, beside)) > TOLERANCE:
-        raise Breach(f"a call of another instance moved the posterior by {moved:.1%}", mend)
+        raise Breach(f"a call of another instance moved the posterior by {moved:.1%}", fix)
     return "instances share nothing"
 
 
@@ -143,7 +142,7 @@ def finite(subject: Candidate) -> str:
         try:
             posterior = subject.posterior(encoder, case)
         except Breach as breach:
-            raise Breach(f"{name} context: {breach.seen}", breach.mend) from breach
+            raise Breach(f"{name} context: {breach.seen}", breach.fix) from breach
         parameters = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
         if not all(part is None or torch.isfinite(part).all() for part in gradients(posterior, parameters)):
             raise Breach(f"{name} context: a gradient is not finite", "add an epsilon inside square roots and norms")

@@ -8,16 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from oyster.conformance import behaviour, contract, practice, reproducible
+from oyster.conformance import behaviour, contract, practice, reproducible, state
 from oyster.conformance.practice import Candidate
 from oyster.conformance.subject import Breach, Note, Subject
 from oyster.encoder_file import ENCODERS, load_encoder_class
 from oyster.envs import load_family
-from oyster.pearl.posterior import encoder_at_fault
 from oyster.pearl.results import num_parameters
 from oyster.runtime import seeds
 from oyster.runtime.device import fix_arithmetic
-from oyster.runtime.errors import TrialFailure
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
 from oyster.settings import Params, Settings, trial_settings
 from rlkit.torch import pytorch_util as ptu
 
@@ -33,6 +32,7 @@ CHECKS: dict[str, Callable[[Candidate], str | Note]] = {
     "reset": contract.reset,
     "forward, 3-D": contract.forward,
     "forward, 2-D": contract.forward_one_task,
+    "checkpoints": state.carried,
     "random numbers": reproducible.random_numbers,
     "repeatable": contract.repeatable,
     "return_preactivations": behaviour.return_preactivations,
@@ -46,7 +46,6 @@ CHECKS: dict[str, Callable[[Candidate], str | Note]] = {
     "order of the context": behaviour.order,
     "finite": behaviour.finite,
     "save and load": reproducible.save_and_load,
-    "checkpoints": reproducible.checkpointable,
     "other device": reproducible.other_device,
     "sharpens": behaviour.sharpens,
 }
@@ -58,7 +57,7 @@ class Finding(NamedTuple):
     check: str
     verdict: str  # pass, fail, warning or info
     seen: str
-    mend: str = ""
+    fix: str = ""
 
 
 def check_encoder(
@@ -90,7 +89,7 @@ def check_encoder(
             if name != main:
                 subject = Subject(encoder_class, settings[name], load_family(name))
                 findings.append(_finding(f"sizes of {name}", _must_have, subject))
-        findings.append(_parameters(candidate))
+        findings.append(_finding("parameters", _parameters, candidate))
         if timing:
             findings.extend(_costs(encoder_class, file.stem, params, budget))
     return findings
@@ -104,10 +103,10 @@ def print_findings(findings: list[Finding], title: str, console: Console | None 
     table.add_column("check", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("what was seen", ratio=3)
-    table.add_column("how to mend it", ratio=2)
+    table.add_column("how to fix it", ratio=2)
     for finding in findings:
         verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        table.add_row(Text(finding.check), verdict, Text(finding.seen), Text(finding.mend))
+        table.add_row(Text(finding.check), verdict, Text(finding.seen), Text(finding.fix))
     console.print(table)
     failed = [finding.check for finding in findings if finding.verdict == "fail"]
     console.print(f"{len(failed)} failed: {', '.join(failed)}" if failed else "No check failed.", highlight=False)
@@ -118,7 +117,7 @@ def _finding(name: str, check: Callable[[Any], str | Note], subject: Subject) ->
         with encoder_at_fault():
             seen = check(subject)
     except Breach as breach:
-        return Finding(name, "fail", breach.seen, breach.mend)
+        return Finding(name, "fail", breach.seen, breach.fix)
     except TrialFailure as failure:
         return Finding(name, "fail", failure.reason, "the message names the line")
     return Finding(name, *seen) if isinstance(seen, Note) else Finding(name, "pass", seen)
@@ -130,12 +129,17 @@ def _must_have(subject: Subject) -> str:
     return f"input_size {subject.input_size}: keeps the contract"
 
 
-def _parameters(subject: Subject) -> Finding:
+def _parameters(subject: Subject) -> Note:
     mlp = Subject(
         load_encoder_class(MLP), subject.settings.model_copy(update={"encoder_arguments": {}}), subject.family
     )
-    own, reference = (num_parameters(each.construct()) for each in (subject, mlp))
-    return Finding("parameters", "info", f"{own:,}, {own / reference:.2f} times those of mlp ({reference:,})")
+    counts = []
+    for each in (subject, mlp):
+        encoder = each.construct()
+        each.posterior(encoder, each.context(2, 8))  # layers may take their size from the first input
+        counts.append(num_parameters(encoder))
+    own, reference = counts
+    return Note("info", f"{own:,}, {own / reference:.2f} times those of mlp ({reference:,})")
 
 
 def _costs(encoder_class: type, encoder: str, params: Params, budget: str) -> list[Finding]:

@@ -4,10 +4,12 @@
 """
 
 import inspect
+from difflib import get_close_matches
 
 import torch
 from torch import nn
 
+from oyster.conformance.state import carried
 from oyster.conformance.subject import (
     TOLERANCE,
     Breach,
@@ -20,27 +22,30 @@ from oyster.conformance.subject import (
     mode_name,
 )
 from oyster.envs.family import TaskFamily
-from oyster.pearl.posterior import Posterior, encoder_at_fault
+from oyster.pearl.posterior import Posterior
 from oyster.runtime import seeds
-from oyster.runtime.errors import TrialFailure
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
 from oyster.settings import Settings
 
 SIGNATURE = "__init__(self, hidden_sizes, input_size, output_size, **kwargs)"
 STREAM = 0  # of Torch's streams: a trial's own is seeded without a key, its meta-tests use 1, 2, …
 
 
-def require_contract(encoder_class: type[nn.Module], settings: Settings, family: type[TaskFamily]) -> None:
-    """TrialFailure where the encoder breaks the contract. The trial's own random streams stay where they are."""
+def require_contract(encoder_class: type[nn.Module], settings: Settings, family: type[TaskFamily]) -> list[str]:
+    """TrialFailure where the encoder breaks the contract; else what was seen that is worth a warning.
+
+    The trial's own random streams stay where they are.
+    """
     subject = Subject(encoder_class, settings, family)
-    with seeds.separate_torch_stream(settings.seed, STREAM):
-        for requirement in MUST_HAVE.values():
-            requirement(subject)
+    with seeds.separate_torch_stream(settings.seed, STREAM), encoder_at_fault():
+        seen = [requirement(subject) for requirement in MUST_HAVE.values()]
+    return [f"{note.seen}: {note.fix}" for note in seen if isinstance(note, Note) and note.verdict == "warning"]
 
 
 # --- the requirements: each returns what was seen, or raises --------------------------------------------------------
 
 
-def constructor(subject: Subject) -> str:
+def constructor(subject: Subject) -> str | Note:
     with encoder_at_fault():
         parameters = inspect.signature(subject.encoder_class).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -59,18 +64,26 @@ def constructor(subject: Subject) -> str:
         raise Breach(
             f"constructing it with {', '.join(given)}: {failure.reason}", f"the constructor must be {SIGNATURE}"
         ) from failure
+    named = _named_arguments(subject.encoder_class)
+    if unnamed := [name for name in subject.settings.encoder_arguments if name not in named]:
+        nearest = get_close_matches(unnamed[0], named, 1)
+        return Note(
+            "warning",
+            f"its __init__ names no {', '.join(unnamed)}, which params.yaml gives; only **kwargs takes it",
+            f"is it misspelt? {f'It names {nearest[0]}.' if nearest else 'Name it in __init__.'}",
+        )
     return f"{type(encoder).__name__}({', '.join(given)})"
 
 
 def save_init_params(subject: Subject) -> str | Note:
     recorded = vars(subject.construct()).get("_init_params")
-    mend = "make self.save_init_params(locals()) the first statement of __init__"
+    fix = "make self.save_init_params(locals()) the first statement of __init__"
     if recorded is None:
-        raise Breach("the constructor does not call save_init_params", mend)
+        raise Breach("the constructor does not call save_init_params", fix)
     bases = [base for base in subject.encoder_class.__mro__ if "__init__" in vars(base)]
     arguments = {name for base in bases for name in inspect.signature(base.__init__).parameters} | {"args", "kwargs"}
     if late := sorted(recorded.keys() - arguments):
-        return Note("warning", f"called late: it recorded the local {listed(late)} as well", mend)
+        return Note("warning", f"called late: it recorded the local {listed(late)} as well", fix)
     return "called"
 
 
@@ -120,18 +133,18 @@ def forward_one_task(subject: Subject) -> str:
     if getattr(encoder, "IS_RECURRENT", False):
         return "not asked of a recurrent encoder"
     context = subject.context(1, 8)[0]
-    mend = "act on the last dimensions only: x[..., i], dim=-1, dim=-2 (or declare IS_RECURRENT = True for sequences)"
+    fix = "act on the last dimensions only: x[..., i], dim=-1, dim=-2 (or declare IS_RECURRENT = True for sequences)"
     try:
         with encoder_at_fault():
             encoder.reset(num_tasks=1)
             output = encoder(context)
     except TrialFailure as failure:
         seen = f"input (transition, feature) of shape {tuple(context.shape)}: {failure.reason}"
-        raise Breach(seen, mend) from failure
+        raise Breach(seen, fix) from failure
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     expected = [(*rows, subject.output_size) for rows in ((), (1,), (len(context),), (1, len(context)))]
     if shape not in expected:
-        raise Breach(f"input of shape {tuple(context.shape)} gave output of shape {shape}", mend)
+        raise Breach(f"input of shape {tuple(context.shape)} gave output of shape {shape}", fix)
     return f"(transition, {subject.input_size}) → {shape}"
 
 
@@ -192,7 +205,15 @@ MUST_HAVE = {
     "gradient": gradient,
     "repeatable": repeatable,
     "tasks kept apart": tasks_apart,
+    "checkpoints": carried,
 }
+
+
+def _named_arguments(encoder_class: type) -> list[str]:
+    """What the constructor names, and what those of its bases name to which it may hand **kwargs on."""
+    owners = [base for base in encoder_class.__mro__ if "__init__" in vars(base) and base.__module__ != "builtins"]
+    parameters = [each for base in owners for each in inspect.signature(vars(base)["__init__"]).parameters.values()]
+    return [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
 
 
 def _of(posterior: Posterior, tasks: list[int]) -> Posterior:

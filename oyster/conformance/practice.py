@@ -82,20 +82,20 @@ class Candidate(Subject):
     def _train(self) -> nn.Module:
         encoder = self.construct()
         practice = Practice(self, encoder, NET_SIZE)
-        mend = "look for sums that grow from call to call, and for logs, exps and divisions without a clamp or epsilon"
+        fix = "look for sums that grow from call to call, and for logs, exps and divisions without a clamp or epsilon"
         deadline = time.monotonic() + TRAINING_SECONDS
         for step in range(1, self.num_steps + 1):
             try:
                 losses = practice.step()
             except TrialFailure as failure:
-                raise Breach(f"gradient step {step}: {failure.reason}", mend) from failure
+                raise Breach(f"gradient step {step}: {failure.reason}", fix) from failure
             if step % FINITE_CHECK_EVERY == 0 and not torch.isfinite(torch.stack(losses)).all():
-                raise Breach(f"by gradient step {step} the losses were not finite", mend)
+                raise Breach(f"by gradient step {step} the losses were not finite", fix)
             self.steps_taken = step
             if time.monotonic() > deadline:
                 break
         if not all(torch.isfinite(value).all() for value in encoder.state_dict().values()):
-            raise Breach(f"after {self.steps_taken} gradient steps the weights are not finite", mend)
+            raise Breach(f"after {self.steps_taken} gradient steps the weights are not finite", fix)
         for mode in (True, False):
             self.posterior(encoder.train(mode), self.context(NUM_TASKS, CONTEXT_LENGTH))
         return encoder.eval()
@@ -104,18 +104,18 @@ class Candidate(Subject):
 def graphs_released(subject: Candidate) -> str:
     """Two steps in a row, then ten in which nothing piles up."""
     practice = Practice(subject, subject.construct(), NET_SIZE)
-    mend = "compute in forward whatever needs a gradient; drop or detach() what is kept, at the latest in reset"
+    fix = "compute in forward whatever needs a gradient; drop or detach() what is kept, at the latest in reset"
     practice.step()
     try:
         practice.step()
     except TrialFailure as failure:
-        raise Breach(f"the first gradient step went well, the second did not: {failure.reason}", mend) from failure
+        raise Breach(f"the first gradient step went well, the second did not: {failure.reason}", fix) from failure
     before = _alive()
     for _ in range(10):
         practice.step()
     tensors, nodes = (after - first for after, first in zip(_alive(), before, strict=True))
     if tensors >= 10 or nodes >= 10:
-        raise Breach(f"10 gradient steps left {tensors} more tensors and {nodes} more graph nodes in memory", mend)
+        raise Breach(f"10 gradient steps left {tensors} more tensors and {nodes} more graph nodes in memory", fix)
     return "12 gradient steps in a row; nothing piles up"
 
 

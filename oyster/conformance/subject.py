@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,10 @@ from torch import nn
 
 from oyster.envs.family import TaskFamily
 from oyster.pearl.agent import encoder_sizes
-from oyster.pearl.posterior import Posterior, encoder_at_fault, infer_posterior
+from oyster.pearl.encoder_state import load_weights
+from oyster.pearl.posterior import Posterior, infer_posterior
 from oyster.runtime import seeds
-from oyster.runtime.errors import TrialFailure
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
 from oyster.settings import Settings
 from rlkit.torch import pytorch_util as ptu
 
@@ -20,11 +22,11 @@ TOLERANCE = 1e-4  # relative; float32 sums in another order differ by some 1e-6
 
 
 class Breach(TrialFailure):
-    """The encoder does not keep the contract: what was seen, and how to mend it."""
+    """The encoder does not keep the contract: what was seen, and how to fix it."""
 
-    def __init__(self, seen: str, mend: str):
-        super().__init__(f"{seen}. To mend it: {mend}")
-        self.seen, self.mend = seen, mend
+    def __init__(self, seen: str, fix: str):
+        super().__init__(f"{seen}. To fix it: {fix}")
+        self.seen, self.fix = seen, fix
 
 
 class Note(NamedTuple):
@@ -32,7 +34,7 @@ class Note(NamedTuple):
 
     verdict: str  # "warning" or "info"
     seen: str
-    mend: str = ""
+    fix: str = ""
 
 
 class Subject:
@@ -53,10 +55,10 @@ class Subject:
                 hidden_sizes=list(self.settings.encoder_hidden_sizes),
                 input_size=self.input_size,
                 output_size=self.output_size,
-                **self.settings.encoder_arguments,
+                **deepcopy(self.settings.encoder_arguments),
             ).to(ptu.device)
             if state is not None:
-                encoder.load_state_dict(state)
+                load_weights(encoder, state)
         return encoder
 
     def context(self, num_tasks: int, num_transitions: int, seed: int = 0) -> torch.Tensor:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from oyster.pearl.encoder_state import load_weights
 from oyster.pearl.fused_mlp import FrozenMlp
 from oyster.pearl.networks import Mlp, TanhGaussianPolicy
-from oyster.pearl.posterior import Posterior, encoder_at_fault, infer_posterior, prior
-from oyster.runtime.errors import TrialFailure
+from oyster.pearl.posterior import Posterior, infer_posterior, prior
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
 
 
 def encoder_sizes(
@@ -45,11 +46,26 @@ class Agent(nn.Module):
     @property
     def is_recurrent(self) -> bool:
         """Whether the encoder asks for ordered context."""
-        return bool(getattr(self.context_encoder, "IS_RECURRENT", False))
+        with encoder_at_fault():
+            return bool(getattr(self.context_encoder, "IS_RECURRENT", False))
 
     @property
     def device(self) -> torch.device:
         return self.policy.last_fc.weight.device
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The state_dict. TrialFailure where the encoder's part of it cannot be had."""
+        with encoder_at_fault():
+            return self.state_dict()
+
+    def load_weights(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over saved weights; a buffer that the encoder makes anew may have another shape."""
+        with encoder_at_fault():
+            load_weights(self, state)
+
+    def set_mode(self, *, training: bool) -> None:
+        with encoder_at_fault():
+            self.train(training)
 
     def reset_encoder(self, num_tasks: int) -> None:
         """Let the encoder forget. TrialFailure where it raises."""
@@ -85,9 +101,12 @@ class Agent(nn.Module):
 
         def act(observation: np.ndarray) -> np.ndarray:
             mean, log_std = self.policy.split_output(policy(torch.cat([torch.from_numpy(observation), z], dim=1)))
-            if rng is None:
-                return torch.tanh(mean).numpy()
-            noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
-            return torch.tanh(mean + log_std.exp() * noise).numpy()
+            if rng is not None:
+                noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
+                mean = mean + log_std.exp() * noise
+            action = torch.tanh(mean).numpy()
+            if np.isnan(action).any():
+                raise TrialFailure("the policy's actions are no numbers: with the encoder's z its outputs overflow")
+            return action
 
         return act

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from oyster.pearl.agent import Agent
 from oyster.pearl.fused_mlp import fused_mlp
 from oyster.pearl.networks import Mlp, squashed_sample
-from oyster.pearl.posterior import Posterior, encoder_at_fault, infer_posterior
+from oyster.pearl.posterior import Posterior, infer_posterior
+from oyster.runtime.errors import encoder_at_fault
 from oyster.settings import Settings
 
 POLICY_MEAN_WEIGHT = POLICY_STD_WEIGHT = 1e-3
@@ -65,9 +66,10 @@ class GradientStep:
         self.kl_lambda, self.soft_target_tau = kl_lambda, soft_target_tau
         self.bfloat16 = precision == "bfloat16"
         # Two optimisers serve five networks: Adam works parameter by parameter, so grouping changes no number.
-        self.critic_parameters = _trainable(agent.qf1, agent.qf2, agent.context_encoder)
+        with encoder_at_fault():
+            self.critic_parameters = _trainable(agent.qf1, agent.qf2, agent.context_encoder)
+            self.critic_optimizer = torch.optim.Adam(self.critic_parameters, lr=learning_rate, fused=True)
         self.actor_parameters = _trainable(agent.vf, agent.policy)
-        self.critic_optimizer = torch.optim.Adam(self.critic_parameters, lr=learning_rate, fused=True)
         self.actor_optimizer = torch.optim.Adam(self.actor_parameters, lr=learning_rate, fused=True)
 
     @classmethod
@@ -107,7 +109,7 @@ class GradientStep:
         kl = posterior.kl_to_prior() if agent.information_bottleneck else torch.zeros_like(qf_loss)
         with encoder_at_fault():
             gradients = torch.autograd.grad(qf_loss + self.kl_lambda * kl, self.critic_parameters, allow_unused=True)
-        _apply(self.critic_optimizer, self.critic_parameters, gradients)
+            _apply(self.critic_optimizer, self.critic_parameters, gradients)
 
         # Value function and policy, against the updated critics, whose weights get no gradient here.
         mean, log_std = agent.policy.split_output(self._mlp(agent.policy, observation, fixed_z))

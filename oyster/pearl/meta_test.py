@@ -53,7 +53,7 @@ def meta_test(
     deterministic; `rng` draws resets and z. Leaves the agent in the mode (train or eval) in which it was.
     """
     was_training = agent.training
-    agent.eval()
+    agent.set_mode(training=False)
     rows_task = np.repeat(np.arange(len(tasks)), settings.num_evals)  # (row,)
     runs = [Run(int(task), row % settings.num_evals, [], [], []) for row, task in enumerate(rows_task)]
     context = [np.empty((0, 0), np.float32)] * len(runs)  # a row's transitions so far, (transition, feature)
@@ -76,7 +76,7 @@ def meta_test(
         if num_trajectories >= settings.num_exp_traj_eval:
             posterior = _infer(agent, context)
         _record(posterior, runs, unfinished)
-    agent.train(was_training)
+    agent.set_mode(training=was_training)
     return MetaTest(runs)
 
 

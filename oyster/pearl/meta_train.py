@@ -3,6 +3,7 @@
 The loop's state is explicit, so that it can stop between any two gradient steps and go on as if it had not.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from oyster.pearl.replay import Layout, Positions, TransitionStore
 from oyster.pearl.rollout import rollout
 from oyster.runtime import seeds
 from oyster.runtime.device import to_device
-from oyster.runtime.errors import TrialFailure
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
 from oyster.settings import Settings
 
 FIRST_STEPS = 20  # environment steps, and as many gradient steps, by which a start is told (see `start`)
@@ -92,7 +93,7 @@ class MetaTraining:
 
     def _collect(self) -> None:
         s = self.settings
-        self.agent.train()
+        self.agent.set_mode(training=True)
         if self.iteration == 0:
             everyone = np.arange(len(self.train_tasks))
             initial = Positions(len(everyone))
@@ -172,7 +173,8 @@ class MetaTraining:
         self.agent.reset_encoder(len(tasks))
         for k in range(num_chunks):
             result = self.gradient_step(self._draw_batch(tasks, context[:, k * chunk : (k + 1) * chunk]))
-            _detach_hidden(self.agent.context_encoder)
+            with encoder_at_fault():
+                _detach_hidden(self.agent.context_encoder)
             variance = result.posterior.variance
             mean_variance = result.z.new_zeros(()) if variance is None else variance.mean()
             self.loss_sums += torch.stack([*result.losses, mean_variance]).double() / num_chunks
@@ -205,7 +207,7 @@ class MetaTraining:
 
     def _finish_iteration(self) -> Row:
         self._check_finite()
-        if not all(torch.isfinite(value).all() for value in self.agent.state_dict().values()):
+        if not all(torch.isfinite(value).all() for value in self.agent.weights().values()):
             raise TrialFailure(f"the weights became non-finite by gradient step {self.gradient_steps}")
         test = self._meta_test()
         means = (self.loss_sums / self.steps_taken).tolist()
@@ -237,7 +239,7 @@ class MetaTraining:
             "train_tasks": self.train_tasks.tolist(),
             "test_tasks": self.test_tasks.tolist(),
             "first_rewards": self.first_rewards,
-            "first_losses": [losses.tolist() for losses in self.first_losses],
+            "first_losses": [_finite(losses.tolist()) for losses in self.first_losses],
         }
 
     def _family(self, num_rows: int) -> TaskFamily:
@@ -255,6 +257,11 @@ def transition_capacity(settings: Settings) -> int:
     phases = (settings.num_steps_prior, settings.num_steps_posterior, settings.num_extra_rl_steps_posterior)
     an_iteration = settings.num_tasks_sample * sum(most(steps) for steps in phases)
     return settings.num_train_tasks * most(settings.num_initial_steps) + settings.num_iterations * an_iteration
+
+
+def _finite(values: list[float]) -> list[float | None]:
+    """JSON has no word for what is not finite: None."""
+    return [value if math.isfinite(value) else None for value in values]
 
 
 def _detach_hidden(encoder: torch.nn.Module) -> None:

@@ -1,14 +1,12 @@
 """q(z|c): from an encoder's outputs to a Gaussian over the task latent (Rakelly et al. 2019, section 4.1)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from oyster.runtime.errors import TrialFailure
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
 
 MIN_VARIANCE = 1e-7
 
@@ -58,19 +56,6 @@ def product_of_gaussians(mean: torch.Tensor, variance: torch.Tensor) -> tuple[to
     return fused_variance * (mean * precision).sum(dim=1), fused_variance
 
 
-@contextmanager
-def encoder_at_fault() -> Iterator[None]:
-    """What the encoder raises inside is the encoder's failure; running out of memory is nobody's."""
-    try:
-        yield
-    except (TrialFailure, MemoryError, torch.OutOfMemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        if "can't allocate memory" in str(error):
-            raise
-        raise TrialFailure(f"the encoder raised {type(error).__name__}: {error}{_where(error)}") from error
-
-
 def _as_gaussians(output: object, context: torch.Tensor, output_size: int) -> torch.Tensor:
     num_tasks, num_transitions = context.shape[:2]
     if not isinstance(output, torch.Tensor):
@@ -84,11 +69,3 @@ def _as_gaussians(output: object, context: torch.Tensor, output_size: int) -> to
             f"({num_tasks}, {output_size})"
         )
     return output.reshape(num_tasks, -1, output_size)
-
-
-def _where(error: BaseException) -> str:
-    """The innermost line of the traceback, as ` (file.py, line 12)`."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return "" if frame is None else f" ({frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}, line {frame.tb_lineno})"

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from oyster.envs.family import TaskFamily, scripted_returns
 from oyster.pearl.meta_test import MetaTest, Run
 from oyster.pearl.meta_train import MetaTraining, Row
+from oyster.runtime.checkpoint import own_memory
 from oyster.runtime.errors import TrialFailure
 from oyster.runtime.records import WEIGHTS, write_csv, write_json
 from oyster.settings import Settings
@@ -41,8 +42,15 @@ def write_results(
     _write_posteriors(folder / "posteriors.csv", settings.latent_dim, test)
     trace = np.zeros((0,), np.float32) if test is None else _traces(test.runs, len(test_tasks))
     np.savez_compressed(folder / "trajectories.npz", **{family.trace_name: trace})
-    state = training.agent.state_dict() if training else {}
-    save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, folder / WEIGHTS)
+    save_file(own_memory(_weights(training)), folder / WEIGHTS)
+
+
+def _weights(training: MetaTraining | None) -> dict[str, torch.Tensor]:
+    """Empty where there are none, or where it is the encoder's state_dict that made the trial fail."""
+    try:
+        return training.agent.weights() if training else {}
+    except TrialFailure:
+        return {}
 
 
 def _metrics(settings: Settings, family, test_tasks, rows: list[Row], test: MetaTest | None, failure) -> dict:

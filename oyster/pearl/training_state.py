@@ -5,22 +5,22 @@ over, and the meta-test draws from streams of its own.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
+from oyster.pearl import encoder_state
 from oyster.pearl.meta_train import MetaTraining, Row
 from oyster.pearl.replay import Positions
 from oyster.runtime import seeds
 from oyster.runtime.checkpoint import Checkpoint
+from oyster.runtime.errors import encoder_at_fault
 
-PLAIN = (bool, int, float, str, type(None))
 COUNTERS = ("iteration", "steps_taken", "gradient_steps", "train_returns", "first_rewards")
 
 
 def capture(training: MetaTraining) -> Checkpoint:
     """The state at this moment (tensors are not copied: write them before training goes on)."""
-    tensors = {f"agent/{name}": value for name, value in training.agent.state_dict().items()}
+    tensors = {f"agent/{name}": value for name, value in training.agent.weights().items()}
     for optimizer_name, optimizer in training.gradient_step.optimizers().items():
         for index, parameter in _parameters(optimizer):
             for key, value in optimizer.state[parameter].items():
@@ -29,12 +29,9 @@ def capture(training: MetaTraining) -> Checkpoint:
     tensors["loss_sums"] = training.loss_sums
     tensors |= {f"first_losses/{step}": losses for step, losses in enumerate(training.first_losses)}
     tensors |= {f"torch_generator/{name}": value for name, value in seeds.torch_state().items()}
-    attributes = {}
-    for key, value in _encoder_attributes(training):
-        if isinstance(value, torch.Tensor):
-            tensors[f"encoder/{key}"] = value
-        else:
-            attributes[key] = value
+    with encoder_at_fault():
+        memory, attributes = encoder_state.capture(training.agent.context_encoder)
+    tensors |= {f"encoder/{name}": value for name, value in memory.items()}
     state = {
         "replay": training.replay.episodes,
         "context": training.context.episodes,
@@ -51,8 +48,8 @@ def restore(training: MetaTraining, checkpoint: Checkpoint) -> None:
     """Put a freshly assembled MetaTraining of the same trial into the captured state."""
     tensors, state = checkpoint
     device = training.agent.device
-    training.agent.load_state_dict(_under("agent/", tensors))
-    training.agent.train()
+    training.agent.load_weights(_under("agent/", tensors))
+    training.agent.set_mode(training=True)
     for optimizer_name, optimizer in training.gradient_step.optimizers().items():
         for key, value in _under(f"optimizer/{optimizer_name}/", tensors).items():
             index, _, name = key.partition("/")
@@ -69,24 +66,13 @@ def restore(training: MetaTraining, checkpoint: Checkpoint) -> None:
     training.rows = [Row(*row) for row in state["rows"]]
     for name in COUNTERS:
         setattr(training, name, state[name])
-    modules = dict(training.agent.context_encoder.named_modules())
-    saved = state["encoder"] | {key: value.to(device) for key, value in _under("encoder/", tensors).items()}
-    for key, value in saved.items():
-        module, _, name = key.rpartition(".")
-        setattr(modules[module], name, value)
+    with encoder_at_fault():
+        encoder_state.restore(training.agent.context_encoder, _under("encoder/", tensors), state["encoder"])
     seeds.set_torch_state(_under("torch_generator/", tensors))
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[int, torch.nn.Parameter]]:
     return enumerate(parameter for group in optimizer.param_groups for parameter in group["params"])
-
-
-def _encoder_attributes(training: MetaTraining) -> Iterator[tuple[str, Any]]:
-    """Plain attributes of the encoder's modules that are neither parameters nor buffers, such as a step counter."""
-    for module_name, module in training.agent.context_encoder.named_modules():
-        for name, value in vars(module).items():
-            if not name.startswith("_") and name != "training" and isinstance(value, (*PLAIN, torch.Tensor)):
-                yield f"{module_name}.{name}", value
 
 
 def _positions(episodes: list[list[list[int]]]) -> Positions:

@@ -17,14 +17,14 @@ class PyTorchModule(nn.Module, abc.ABC):
 
     def save_init_params(self, locals_: dict) -> None:
         """Remember the constructor's arguments, given as its `locals()`."""
-        arguments = {name: value for name, value in locals_.items() if name not in ("self", "__class__")}
+        arguments = {name: _plain_copy(value) for name, value in locals_.items() if name not in ("self", "__class__")}
         # Stored past nn.Module.__setattr__: it may be called before nn.Module.__init__, and arguments may be modules.
         # A base class's constructor calls it again: the outermost constructor's arguments are the ones to keep.
         self.__dict__.setdefault("_init_params", arguments)
 
     def copy(self):
         """A new instance from the same arguments, with the same parameters."""
-        arguments = dict(self.__dict__["_init_params"])
+        arguments = {name: _plain_copy(value) for name, value in self.__dict__["_init_params"].items()}
         arguments |= arguments.pop("kwargs", {})
         twin = type(self)(*arguments.pop("args", ()), **arguments)
         twin.load_state_dict(self.state_dict())
@@ -50,3 +50,10 @@ class PyTorchModule(nn.Module, abc.ABC):
         """Call the module on NumPy arrays (or anything else, passed as it is) and return NumPy."""
         output = self(*(ptu.from_numpy(arg) if isinstance(arg, np.ndarray) else arg for arg in args))
         return tuple(map(ptu.get_numpy, output)) if isinstance(output, tuple) else ptu.get_numpy(output)
+
+
+def _plain_copy(value):
+    """Lists and mappings copied, as a constructor may change what it was given; modules and tensors as they are."""
+    if type(value) is dict:
+        return {key: _plain_copy(part) for key, part in value.items()}
+    return [_plain_copy(part) for part in value] if type(value) is list else value

@@ -1,0 +1,203 @@
+"""What an encoder remembers beyond its state_dict, as tensors and JSON and back.
+
+Carried: buffers that are not saved, and attributes that are plain values, tensors, arrays, or lists, tuples, sets,
+deques and mappings of these. Tensors that share memory, with each other or with weights, share it again afterwards.
+Whatever else a call changes is refused before training (conformance/state.py).
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+PLAIN = (bool, int, float, str, type(None))
+CONTAINERS = {kind.__name__: kind for kind in (list, tuple, set, frozenset, deque)}
+MAPPINGS = {kind.__name__: kind for kind in (dict, OrderedDict)}
+INTERNAL = vars(nn.Module()).keys() | {"_init_params"}
+
+
+class NotCarried(Exception):
+    """A value that no checkpoint can hold."""
+
+
+def capture(encoder: nn.Module) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors (flat memory, not copied) and JSON, by `module.attribute`."""
+    memory = _Memory(encoder)
+    state = {}
+    for key, value in _remembered(encoder):
+        try:
+            state[key] = _encode(value, memory)
+        except NotCarried:
+            continue
+    return memory.tensors, state
+
+
+@torch.no_grad()
+def restore(encoder: nn.Module, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+    """Put a freshly constructed encoder, its state_dict loaded, where the captured one was.
+
+    What is as it was already stays the object that it is.
+    """
+    present = capture(encoder)
+    modules = dict(encoder.named_modules())
+    storages = _named_storages(encoder)
+    device = next(_tensors(encoder)).device
+    storages |= {key: tensor.to(device, copy=True).untyped_storage() for key, tensor in tensors.items()}
+    for key, coded in state.items():
+        if key in present[1] and _decoded_alike(coded, tensors, present[1][key], present[0]):
+            continue
+        module, _, name = key.rpartition(".")
+        owner = modules[module]
+        value = _decode(coded, storages)
+        if name in owner._buffers:
+            owner._buffers[name] = value
+        else:
+            setattr(owner, name, value)
+    for key in present[1].keys() - state.keys():
+        module, _, name = key.rpartition(".")
+        delattr(modules[module], name)
+
+
+def load_weights(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """`load_state_dict`, where a buffer may have been made anew in another shape (a hidden state per task has)."""
+    for name, value in state.items():
+        owner_name, _, buffer = name.rpartition(".")
+        try:
+            owner = module.get_submodule(owner_name)
+        except AttributeError:
+            continue  # load_state_dict names it
+        present = owner._buffers.get(buffer)
+        if buffer in owner._buffers and (present is None or present.shape != value.shape):
+            device = value.device if present is None else present.device
+            owner._buffers[buffer] = torch.empty_like(value, device=device)
+    module.load_state_dict(state)
+
+
+def differing_weights(module: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
+    """Names that only one of the two has, or whose shapes differ although no buffer may have been made anew."""
+    own = module.state_dict()
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    both = own.keys() & state.keys()
+    others = {name for name in both if own[name].dtype != state[name].dtype}
+    others |= {name for name in both & parameters if not is_lazy(own[name]) and own[name].shape != state[name].shape}
+    return sorted((own.keys() ^ state.keys()) | others)
+
+
+def _remembered(encoder: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Unsaved buffers and attributes by name, whatever they hold."""
+    for module_name, module in encoder.named_modules():
+        for name in sorted(module._non_persistent_buffers_set):
+            yield f"{module_name}.{name}", module._buffers[name]
+        for name, value in vars(module).items():
+            if name not in INTERNAL:
+                yield f"{module_name}.{name}", value
+
+
+def _tensors(encoder: nn.Module) -> Iterator[torch.Tensor]:
+    yield from encoder.parameters()
+    yield from encoder.buffers()
+    yield torch.empty(0)
+
+
+def _named_storages(encoder: nn.Module) -> dict[str, torch.UntypedStorage]:
+    saved = {**dict(encoder.named_parameters()), **encoder.state_dict(keep_vars=True)}
+    return {
+        f"weights/{name}": value.untyped_storage()
+        for name, value in saved.items()
+        if isinstance(value, torch.Tensor) and value.layout is torch.strided and not is_lazy(value)
+    }
+
+
+class _Memory:
+    """The memory behind tensors: each piece once, by a name; that of weights by theirs."""
+
+    def __init__(self, encoder: nn.Module):
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.names = {
+            storage.data_ptr(): name for name, storage in _named_storages(encoder).items() if storage.nbytes()
+        }
+
+    def name(self, tensor: torch.Tensor) -> str:
+        storage = tensor.untyped_storage()
+        known = self.names.get(storage.data_ptr()) if storage.nbytes() else None
+        if known is None:
+            known = f"memory/{len(self.tensors)}"
+            self.tensors[known] = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(storage)
+            self.names[storage.data_ptr()] = known
+        return known
+
+
+def _encode(value: Any, memory: _Memory) -> Any:
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if kind is torch.Tensor:
+        if value.layout is not torch.strided or value.is_quantized or value.is_conj() or value.is_neg():
+            raise NotCarried
+        view = [memory.name(value), str(value.dtype).removeprefix("torch."), value.storage_offset()]
+        return {"tensor": [*view, list(value.shape), list(value.stride())]}
+    if kind is np.ndarray or isinstance(value, np.generic):
+        if value.dtype.hasobject or value.dtype.fields:
+            raise NotCarried
+        flat = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8).copy()
+        key = f"memory/{len(memory.tensors)}"
+        memory.tensors[key] = torch.from_numpy(flat)
+        return {"array": [key, value.dtype.str, list(value.shape), kind is np.ndarray]}
+    if kind in CONTAINERS.values():
+        parts = sorted(value, key=repr) if kind in (set, frozenset) else value
+        longest = [value.maxlen] if kind is deque else []
+        return {kind.__name__: [[_encode(part, memory) for part in parts], *longest]}
+    if kind in MAPPINGS.values():
+        return {kind.__name__: [[_encode(key, memory), _encode(part, memory)] for key, part in value.items()]}
+    if kind in (torch.dtype, torch.device):
+        return {kind.__name__: str(value).removeprefix("torch.")}
+    if kind is torch.Size:
+        return {"Size": list(value)}
+    raise NotCarried
+
+
+def _decode(coded: Any, storages: dict[str, torch.UntypedStorage]) -> Any:
+    if type(coded) in PLAIN:
+        return coded
+    ((kind, content),) = coded.items()
+    if kind == "tensor":
+        name, dtype, offset, shape, stride = content
+        storage = storages[name]
+        return torch.empty(0, dtype=getattr(torch, dtype), device=storage.device).set_(storage, offset, shape, stride)
+    if kind == "array":
+        name, dtype, shape, is_array = content
+        flat = torch.empty(0, dtype=torch.uint8, device=storages[name].device).set_(storages[name]).cpu().numpy()
+        array = np.frombuffer(flat.tobytes(), dtype=np.dtype(dtype)).reshape(shape).copy()
+        return array if is_array else array[()]
+    if kind in CONTAINERS:
+        parts, *longest = content
+        return CONTAINERS[kind]([_decode(part, storages) for part in parts], *longest)
+    if kind in MAPPINGS:
+        return MAPPINGS[kind]((_decode(key, storages), _decode(part, storages)) for key, part in content)
+    if kind == "Size":
+        return torch.Size(content)
+    return getattr(torch, content) if kind == "dtype" else torch.device(content)
+
+
+def _decoded_alike(one: Any, memory: dict[str, torch.Tensor], other: Any, memory_too: dict[str, torch.Tensor]) -> bool:
+    """Whether two coded values stand for the same content in the same memory layout."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(
+            _decoded_alike(part, memory, other[key], memory_too) for key, part in one.items()
+        )
+    if isinstance(one, list):
+        return len(one) == len(other) and all(
+            _decoded_alike(part, memory, its, memory_too) for part, its in zip(one, other, strict=True)
+        )
+    if isinstance(one, str) and one.startswith("memory/") and one in memory and other in memory_too:
+        return torch.equal(memory[one].cpu(), memory_too[other].cpu())
+    return one == other or (one != one and other != other)
+
+
+def is_lazy(value: torch.Tensor) -> bool:
+    return isinstance(value, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer))
