@@ -6,15 +6,15 @@ they do not, only the starts can be compared.
 """
 
 import hashlib
-import json
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from oyster.comparison import compare_starts
+from oyster.comparison import Difference, compare_starts
 from oyster.encoder_file import find_encoder_file
 from oyster.runtime import provenance
-from oyster.runtime.records import RESULT_FILES, WEIGHTS, write_json
+from oyster.runtime.errors import InputError
+from oyster.runtime.records import RESULT_FILES, WEIGHTS, read_json, write_json
 from oyster.settings import Settings, load_params, trial_settings
 from oyster.trial import run_trial
 
@@ -51,8 +51,8 @@ def sing(folder: Path) -> list[Song]:
         out = folder / environment
         run_trial(settings, find_encoder_file(encoder), out, device="cpu")
         hashes = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in DETERMINISTIC}
-        kind = provenance.kind(json.loads((out / "provenance.json").read_text()))
-        songs.append(Song(settings, kind, hashes, json.loads((out / "start.json").read_text())))
+        kind = provenance.kind(read_json(out / "provenance.json"))
+        songs.append(Song(settings, kind, hashes, read_json(out / "start.json")))
     return songs
 
 
@@ -63,22 +63,49 @@ def listen() -> list[Outcome]:
 
 
 def record() -> list[Song]:
-    """Store what the tiny trials leave now: starts anew, hashes for this kind of hardware beside those of others."""
+    """Store what the tiny trials leave now: hashes for this kind of hardware beside those of others.
+
+    InputError, and nothing stored, where a trial starts otherwise than the stored one, beyond the tolerance: then it is
+    not the hardware that is new, but the behaviour. Removing the stored file says that this is meant.
+    """
     with tempfile.TemporaryDirectory(prefix="canary-") as folder:
         songs = sing(Path(folder))
+        for song in songs:
+            _require_stored_start(song, Path(folder))
     for song in songs:
         path = _stored_at(song)
-        known = json.loads(path.read_text())["hashes"] if path.exists() else []
-        others = [entry for entry in known if entry["kind"] != song.kind]
-        write_json(path, {"start": song.start, "hashes": [*others, {"kind": song.kind, "sha256": song.hashes}]})
+        stored = read_json(path) if path.exists() else {"start": song.start, "hashes": []}
+        others = [entry for entry in stored["hashes"] if entry["kind"] != song.kind]
+        entry = {"kind": song.kind, "sha256": song.hashes}
+        write_json(path, {"start": stored["start"], "hashes": [*others, entry]})
     return songs
+
+
+def _require_stored_start(song: Song, folder: Path) -> None:
+    path = _stored_at(song)
+    if not path.exists():
+        return
+    difference, _ = _compare_with_stored(song, read_json(path)["start"], folder)
+    if difference:
+        raise InputError(
+            f"{song.name} starts otherwise than the canary's stored trial: {difference}. So the engine behaves "
+            f"otherwise, and nothing was recorded. Where that is meant, remove {path} and "
+            "record again."
+        )
+
+
+def _compare_with_stored(song: Song, start: dict, folder: Path) -> tuple[Difference | None, str]:
+    stored = folder / f"{song.settings.environment}-stored.json"
+    write_json(stored, start)
+    recreated = folder / song.settings.environment / "start.json"
+    return compare_starts(stored, recreated, song.settings.environment, song.settings.precision)
 
 
 def _judge(song: Song, folder: Path) -> Outcome:
     path = _stored_at(song)
     if not path.exists():
         return Outcome(song.name, "different", f"nothing is stored for it: {path.name} is missing")
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     for entry in stored["hashes"]:
         if entry["kind"] == song.kind:
             changed = [name for name in DETERMINISTIC if entry["sha256"].get(name) != song.hashes[name]]
@@ -87,10 +114,7 @@ def _judge(song: Song, folder: Path) -> Outcome:
             return Outcome(song.name, "identical", "every file to the last bit")
     if song.hashes in (entry["sha256"] for entry in stored["hashes"]):
         return Outcome(song.name, "identical", "every file to the last bit, as recorded on another kind of hardware")
-    recorded = folder / "start.json"
-    write_json(recorded, stored["start"])
-    recreated = folder / song.settings.environment / "start.json"
-    difference, agreement = compare_starts(recorded, recreated, song.settings.environment, song.settings.precision)
+    difference, agreement = _compare_with_stored(song, stored["start"], folder)
     if difference:
         return Outcome(song.name, "different", str(difference))
     return Outcome(song.name, "consistent", f"no hashes for this kind of hardware; {agreement}")

@@ -7,13 +7,20 @@ import csv
 import hashlib
 import json
 import math
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
+
+from oyster.runtime.errors import describe
 
 # Largest relative difference of a start on other hardware, by precision. Between two instruction sets of one CPU,
 # 20 gradient steps differed by 5e-7 in float32 and by 2e-3 in bfloat16; an edit of the algorithm by more than that.
@@ -35,9 +42,8 @@ class Difference(NamedTuple):
     recreated: Any
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}, row {self.row}, column {self.column}: recorded {self.recorded}, re-created {self.recreated}"
-        )
+        place = f"{self.file}, row {self.row}, column {self.column}"
+        return f"{place}: recorded {_short(self.recorded)}, re-created {_short(self.recreated)}"
 
 
 def compare(
@@ -48,7 +54,11 @@ def compare(
     `rows`: only as many rows from the top. `tolerance`: relative to the larger of the two numbers; 0 means identical.
     `without`: columns that begin so are left out.
     """
-    pairs = zip_longest(read_table(recorded)[:rows], read_table(recreated)[:rows])
+    try:
+        ours = read_table(recorded)
+    except UnreadableTable as error:
+        return Difference(recorded.name, 0, "(the file itself)", str(error), "readable")
+    pairs = zip_longest(ours[:rows], read_table(recreated)[:rows])
     for number, (ours, theirs) in enumerate(pairs):
         if ours is None or theirs is None:
             return Difference(recorded.name, number, "(the row itself)", bool(ours), bool(theirs))
@@ -71,15 +81,44 @@ def compare_starts(recorded: Path, recreated: Path, environment: str, precision:
     return difference, f"{parts} agree within {tolerance:g}"
 
 
+class UnreadableTable(Exception):
+    """Not what a trial writes under that name; the message says how."""
+
+
 def read_table(path: Path) -> Table:
-    """Any file of a result as rows of columns: a CSV's own; JSON and arrays flattened into one row."""
-    if path.suffix == ".csv":
-        with path.open(newline="") as file:
-            return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    if path.suffix == ".json":
-        return [dict(_flatten(json.loads(path.read_text())))]
-    arrays = dict(np.load(path)) if path.suffix == ".npz" else load_file(path)
-    return [{name: _Array(array) for name, array in arrays.items()}]
+    """Any file of a result as rows of columns: a CSV's own; JSON and arrays flattened into one row.
+
+    Raises UnreadableTable.
+    """
+    try:
+        if path.suffix == ".csv":
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = [{str(key): _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return rows
+        if path.suffix == ".json":
+            return [dict(_flatten(json.loads(path.read_text(encoding="utf-8"))))]
+        if path.suffix == ".npz":
+            with np.load(path) as archive:
+                return [{name: _Array(archive[name]) for name in archive.files}]
+        return [{name: _Array(array) for name, array in load_file(path).items()}]
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+        MemoryError,
+        csv.Error,
+        *_ARCHIVE_ERRORS,
+    ) as error:
+        raise UnreadableTable(describe(error)) from error
+
+
+# What zipfile, NumPy and safetensors raise for damaged files beyond ValueError and OSError.
+_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, SyntaxError,
+    tokenize.TokenError, AttributeError, ArithmeticError, MemoryError, SafetensorError,
+)  # fmt: skip
 
 
 class _Array:
@@ -103,6 +142,11 @@ class _Array:
         return f"{self.array.dtype} {self.array.shape} sha256 {digest}"
 
 
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
 def _same(ours: Any, theirs: Any, tolerance: float) -> bool:
     if isinstance(ours, float) and isinstance(theirs, float):
         if math.isnan(ours) or math.isnan(theirs):
@@ -111,11 +155,11 @@ def _same(ours: Any, theirs: Any, tolerance: float) -> bool:
     return ours == theirs
 
 
-def _number(text: str) -> float | str:
+def _number(text: Any) -> Any:
     try:
         return float(text)
-    except ValueError:
-        return text
+    except (TypeError, ValueError):  # too few or too many columns give None or a list
+        return text if isinstance(text, str) else repr(text)
 
 
 def _flatten(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -126,4 +170,11 @@ def _flatten(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         for index, value in enumerate(content):
             yield from _flatten(value, f"{key}[{index}]")
     else:
-        yield key, float(content) if isinstance(content, int) and not isinstance(content, bool) else content
+        yield key, _as_float(content) if type(content) is int else content
+
+
+def _as_float(number: int) -> float | int:
+    try:
+        return float(number)
+    except OverflowError:
+        return number

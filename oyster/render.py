@@ -8,9 +8,11 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -50,6 +52,18 @@ class Trajectory(NamedTuple):
 
 def plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Trajectory], title: str) -> bytes:
     """PNG, a panel a task: the first trajectory and the last of every evaluation. `tasks` (task, parameter)."""
+    with plain_style():
+        return _plot(family, tasks, trajectories, title)
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Matplotlib's own defaults, whatever the user's matplotlibrc says."""
+    with mpl.rc_context({name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}):
+        yield
+
+
+def _plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Trajectory], title: str) -> bytes:
     shown = sorted({trajectory.task for trajectory in trajectories})
     on_plane = _on_plane(family, trajectories[0])
     columns = min(COLUMNS, len(shown))

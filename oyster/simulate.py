@@ -5,7 +5,6 @@ trajectories behind the recorded returns; the comparison with them is told.
 """
 
 import csv
-import json
 import math
 import os
 import shutil
@@ -20,10 +19,11 @@ from oyster.encoder_file import file_sha256, find_encoder_file
 from oyster.envs.family import Step, TaskFamily
 from oyster.pearl.meta_test import MetaTest, meta_test
 from oyster.runtime import seeds
-from oyster.runtime.errors import InputError
+from oyster.runtime.errors import InputError, describe
+from oyster.runtime.files import counts, sync_tree
 from oyster.runtime.lock import exclusive, remove
-from oyster.runtime.records import WEIGHTS, scratch_folder, write_csv
-from oyster.saved_agent import load_trial
+from oyster.runtime.records import check_place, find_weights, problems, read_json, scratch_folder, write_csv
+from oyster.saved_agent import load_trial, recorded_settings
 from oyster.settings import Settings
 from oyster.trial import Trial
 
@@ -80,29 +80,25 @@ def simulate(
     file = find_encoder_file(encoder or settings.encoder)
     if file_sha256(file) != recorded_encoder:
         warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another encoder")
-    trial = load_trial(settings, file, find_weights(result) if weights is None else weights, device)
+    trial = load_trial(settings, file, require_weights(result) if weights is None else weights, device)
     if video:
         render.require_renderer(trial.family)
     rows = recording(trial.family)(len(trial.test_tasks) * settings.num_evals)
     test = _meta_test(trial, rows, seed)
-    recorded = _recorded_returns(result / "adaptation.csv") if seed is None else None
+    recorded = recorded_returns(result / "adaptation.csv") if seed is None else None
     trajectories = list(_trajectories(test, rows, settings))
     return Simulation(settings, trial.family, trial.test_tasks, trajectories, recorded)
 
 
-def find_weights(result: Path) -> Path:
-    """The weights of a result: in its folder, or under weights/ where it lies under results/. InputError without."""
-    folder = result.resolve()
-    places = [folder / WEIGHTS]
-    if folder.parts[-5:-4] == ("results",):
-        places.append(folder.parents[4].joinpath("weights", *folder.parts[-4:], WEIGHTS))
-    for place in places:
-        if place.is_file():
-            return place
-    raise InputError(
-        f"The weights of {result} are not here: no {' and no '.join(str(place) for place in places)}. `dvc pull` "
-        "brings them from a remote, training the trial again makes them, and --weights names another place."
-    )
+def require_weights(result: Path) -> Path:
+    """The file of a result's weights. InputError where it is not here."""
+    place = find_weights(result)
+    if not place.is_file():
+        raise InputError(
+            f"The weights of {str(result)!r} are not here: no {str(place)!r}. `dvc pull` brings them from a remote, "
+            "training the trial again makes them, and --weights names another place."
+        )
+    return place
 
 
 def _meta_test(trial: Trial, rows: TaskFamily, seed: int | None) -> MetaTest:
@@ -117,21 +113,25 @@ def _meta_test(trial: Trial, rows: TaskFamily, seed: int | None) -> MetaTest:
 def read_result(result: Path) -> tuple[Settings, str]:
     """Settings, and the encoder file's SHA-256. InputError where there is no result or a failed one."""
     names = ("provenance.json", "metrics.json", "adaptation.csv")
-    if missing := [name for name in names if not (result / name).is_file()]:
+    if wrong := [problem for problem in problems(result) if problem.split()[0] in names]:
         raise InputError(
-            f"{result} holds no whole result: {', '.join(missing)} missing there. Give a folder as "
+            f"{str(result)!r} holds no whole result: {', '.join(wrong)} there. Give a folder as "
             "results/benchmark/point-robot/mlp/42."
         )
-    origin, metrics = (json.loads((result / name).read_text()) for name in names[:2])
-    if metrics["failure"]:
-        reason, iteration = metrics["failure"]["reason"], metrics["failure"]["iteration"]
-        raise InputError(f"{result} has nothing to show: its trial failed in iteration {iteration}: {reason}.")
-    return Settings.model_validate(origin["settings"]), origin["encoder_sha256"]
+    origin, metrics = (read_json(result / name) for name in names[:2])
+    failure = metrics.get("failure")
+    if failure:
+        reason, iteration = (failure.get(key) for key in ("reason", "iteration")) if type(failure) is dict else "??"
+        raise InputError(f"{str(result)!r} has nothing to show: its trial failed in iteration {iteration}: {reason}.")
+    return recorded_settings(origin, result), str(origin.get("encoder_sha256"))
 
 
-def _recorded_returns(path: Path) -> list[float]:
-    with path.open(newline="") as file:
-        return [float(row["return"]) for row in csv.DictReader(file)]
+def recorded_returns(path: Path) -> list[float]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [float(row["return"]) for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise InputError(f"{str(path)!r} is not the table that a trial wrote: {describe(error)}.") from error
 
 
 # --- recording --------------------------------------------------------------------------------------------------------
@@ -203,6 +203,7 @@ def write_simulation(
 
     An earlier simulation there is replaced. InputError where `out` holds anything else.
     """
+    check_place("--out", out)
     _check_destination(out)
     scratch = scratch_folder(out)
     with exclusive(scratch):
@@ -211,6 +212,7 @@ def write_simulation(
             shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed while writing it
             staged.mkdir()
             _write(simulation, tasks, staged, video, say)
+            sync_tree(staged)
             if out.exists():
                 os.replace(out, scratch / "replaced")
             os.replace(staged, out)
@@ -263,11 +265,11 @@ def _axes(width: int) -> Sequence[str]:
 
 
 def _check_destination(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; expected a folder.")
     pictures = {path.name for name in (VIDEO, STILL) for path in out.glob(name.format("*"))}
-    foreign = sorted({path.name for path in out.glob("*")} - {*TABLES, PLOT, *pictures})
+    present = {path.name for path in out.glob("*") if counts(Path(path.name))}
+    foreign = sorted(present - {*TABLES, PLOT, *pictures})
     if foreign:
         raise InputError(
-            f"--out {out} holds other files ({', '.join(foreign[:3])}). Give a folder of its own as --out."
+            f"--out {str(out)!r} holds other files ({', '.join(map(repr, foreign[:3]))}). Give a folder of its own as "
+            "--out."
         )

@@ -9,19 +9,19 @@ import hashlib
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import yaml
 
 from oyster.comparison import Difference, compare, compare_starts
 from oyster.encoder_file import file_sha256, find_encoder_file
 from oyster.pearl.meta_train import Row
 from oyster.runtime import provenance
 from oyster.runtime.errors import InputError
-from oyster.runtime.records import WEIGHTS, write_csv, write_json
+from oyster.runtime.records import WEIGHTS, find_weights, problems, read_json, write_csv, write_json
+from oyster.runtime.yaml_file import read_yaml
+from oyster.saved_agent import recorded_settings
 from oyster.settings import Settings
 from oyster.trial import Trial, run_trial
 
@@ -60,10 +60,9 @@ def check_hashes(result: Path) -> dict[str, str]:
     lock = next((parent / "dvc.lock" for parent in result.resolve().parents if (parent / "dvc.lock").exists()), None)
     if lock is None:
         return {}
-    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
     folder = result.resolve().relative_to(lock.parent.resolve()).as_posix()
     checked = {}
-    for stage in stages.values():
+    for stage in _stages(lock):
         outs = {out["path"]: out for out in stage.get("outs", [])}
         if f"{folder}/metrics.json" not in outs:
             continue
@@ -76,6 +75,15 @@ def check_hashes(result: Path) -> dict[str, str]:
     return checked
 
 
+def _stages(lock: Path) -> list[dict]:
+    """The stages of dvc.lock. InputError where it is not what DVC writes."""
+    content = read_yaml(lock) or {}
+    stages = content.get("stages", {}) if isinstance(content, dict) else None
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
+        raise InputError(f"{str(lock)!r} is no dvc.lock: it should hold a mapping of stages. `git checkout` it.")
+    return list(stages.values())
+
+
 # --- rerun ------------------------------------------------------------------------------------------------------------
 
 
@@ -86,8 +94,7 @@ def verify(
 
     Raises InputError where the folder holds no result or the encoder file that made it is not here.
     """
-    recorded = _read_provenance(result)
-    settings = Settings.model_validate(recorded["settings"])
+    recorded, settings = read_verifiable(result)
     hashes = check_hashes(result)
     say(f"{result}: {_in_words(hashes)}; re-creating {'all' if iterations is None else iterations} iterations")
     if altered := [path for path, state in hashes.items() if state == "differs"]:
@@ -104,7 +111,7 @@ def verify(
         recreated = _rerun(settings, encoder_file, Path(folder) / "result", iterations, device)
         here = json.loads((recreated / "provenance.json").read_text())
         same_kind = provenance.kind(here) == provenance.kind(recorded)
-        difference = _first_difference(result, recreated, iterations)
+        difference = first_difference(result, recreated, iterations)
         identical = difference is None
         if not (identical or same_kind):
             starts = result / "start.json", recreated / "start.json"
@@ -113,8 +120,12 @@ def verify(
     if difference:
         word, reason = "different", str(difference)
     elif identical:
-        compared = "every file" if iterations is None else f"the first {iterations} rows of progress.csv, and the start"
-        word, reason = "identical", f"{compared}, to the last bit, on {where}"
+        word, compared = "identical", "every file"
+        if iterations is not None:
+            compared = f"the first {iterations} rows of progress.csv, and the start"
+        elif not find_weights(result).exists():
+            compared = "every file but the weights, which are not here"
+        reason = f"{compared}, to the last bit, on {where}"
     else:
         word = "consistent"
         reason = f"on {where} {agreement}; what follows is chaotic and cannot be compared there"
@@ -147,30 +158,36 @@ def _rerun(settings: Settings, encoder_file: Path, out: Path, iterations: int | 
     return out
 
 
-def _first_difference(result: Path, recreated: Path, iterations: int | None) -> Difference | None:
-    names: Sequence[str] = COMPARED if iterations is None else ("start.json", "progress.csv")
-    differences = (
-        compare(_file(result, name), recreated / name, rows=iterations)
-        for name in names
-        if _file(result, name).exists()
-    )
-    return next((difference for difference in differences if difference), None)
+def first_difference(result: Path, recreated: Path, iterations: int | None) -> Difference | None:
+    """Weights alone may be absent: a fresh clone has none."""
+    for name in COMPARED if iterations is None else ("start.json", "progress.csv"):
+        recorded = _file(result, name)
+        if not recorded.exists() and name != WEIGHTS:
+            return Difference(name, 0, "(the file itself)", "missing", "there")
+        if recorded.exists() and (difference := compare(recorded, recreated / name, rows=iterations)):
+            return difference
+    return None
 
 
 def _file(result: Path, name: str) -> Path:
     """A file of the result; weights may lie in their own tree, weights/… beside results/…."""
-    if name != WEIGHTS or (result / name).exists() or "results" not in result.parts:
-        return result / name
-    parts = ["weights" if part == "results" else part for part in result.parts]
-    return Path(*parts) / name
+    return find_weights(result) if name == WEIGHTS else result / name
 
 
-def _read_provenance(result: Path) -> dict[str, Any]:
+def read_verifiable(result: Path) -> tuple[dict[str, Any], Settings]:
+    """provenance.json, and the settings in it. InputError where they do not make a rerun possible."""
     needed = ("metrics.json", "provenance.json", "progress.csv", "start.json")
-    missing = [name for name in needed if not (result / name).exists()]
-    if missing:
-        raise InputError(f"{result} is not a whole result: {', '.join(missing)} missing there.")
-    return json.loads((result / "provenance.json").read_text())
+    if wrong := [problem for problem in problems(result) if problem.split()[0] in needed]:
+        raise InputError(f"{str(result)!r} is not a whole result: {', '.join(wrong)} there.")
+    recorded = read_json(result / "provenance.json")
+    settings = recorded_settings(recorded, result)
+    if odd := [key for key in ("encoder_sha256", "settings_sha256", "commit", "dirty") if key not in recorded]:
+        raise InputError(f"{str(result / 'provenance.json')!r} lacks {', '.join(odd)}: it is not what a trial wrote.")
+    try:
+        provenance.kind(recorded)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{str(result / 'provenance.json')!r} names no hardware and versions ({error}).") from error
+    return recorded, settings
 
 
 def _in_words(hashes: dict[str, str]) -> str:

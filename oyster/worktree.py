@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from oyster.runtime.errors import InputError
+from oyster.runtime.git import run_git, said
 from oyster.runtime.provenance import ROOT
 
 
@@ -13,14 +14,10 @@ def run_in_worktree(revision: str, arguments: list[str]) -> int:
     """`python -m oyster ARGUMENTS` with the code of `revision`. Returns its exit code."""
     with tempfile.TemporaryDirectory(prefix="worktree-") as folder:
         tree = Path(folder) / "tree"
-        made = _git("worktree", "add", "--detach", "--quiet", str(tree), revision)
+        made = run_git(ROOT, "worktree", "add", "--detach", "--quiet", str(tree), revision)
         if made.returncode:
-            raise InputError(f"There is no commit '{revision}' here to verify with: {made.stderr.strip()}")
+            raise InputError(f"There is no commit {revision!r} here to verify with: {said(made)}")
         try:
             return subprocess.run([sys.executable, "-m", "oyster", *arguments], cwd=tree).returncode
         finally:
-            _git("worktree", "remove", "--force", str(tree))
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+            run_git(ROOT, "worktree", "remove", "--force", str(tree))
