@@ -4,15 +4,11 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import yaml
-
-from reports.text import plain, shown, told
+from oyster.runtime.errors import InputError
+from oyster.runtime.yaml_file import read_plain_yaml
+from reports.text import shown, told
 
 LARGEST_SEED = 2**63 - 1
-
-
-class InputError(Exception):
-    """What the report was given cannot be used; the message is one paragraph for the person who gave it."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +26,8 @@ class Grid:
 
 def read_grid(params: Path, name: str) -> Grid:
     """Read `grid.<name>` of a params.yaml. Raises InputError with what was found and what was expected."""
-    try:
-        content = yaml.safe_load(params.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"{shown(params)} cannot be read ({error.strerror}); say with --params where it is."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{shown(params)} is not UTF-8 ({error}); save it as UTF-8.") from error
-    except RecursionError as error:
-        raise InputError(
-            f"{shown(params)} is nested too deeply; expected `grid:` and lists of names below it."
-        ) from error
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError: of a date that is none
-        raise InputError(f"{shown(params)} is not valid YAML: {plain(str(error))}") from error
-    grids = content.get("grid") if isinstance(content, dict) else None
+    content = read_plain_yaml(params)
+    grids = content.get("grid")
     if not isinstance(grids, dict):
         raise InputError(
             f"{shown(params)} has no `grid`; expected grid.{shown(name)} with environments, encoders, seeds."
