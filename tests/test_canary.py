@@ -8,6 +8,7 @@ import pytest
 from oyster import canary
 from oyster.pearl import networks, posterior
 from oyster.runtime import provenance
+from oyster.runtime.errors import InputError
 
 
 def test_the_engine_behaves_as_recorded():
@@ -72,3 +73,17 @@ def test_recording_keeps_the_hashes_of_other_hardware(monkeypatch, tmp_path):
     canary.record()
     canary.record()
     assert len(json.loads((tmp_path / "point-robot.json").read_text())["hashes"]) == before + 1
+
+
+def test_recording_refuses_a_start_that_differs_from_the_stored_one(monkeypatch, tmp_path):
+    for path in canary.FOLDER.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(canary, "FOLDER", tmp_path)
+    monkeypatch.setattr(canary, "TRIALS", canary.TRIALS[1:2])
+    stored = (tmp_path / "sparse-point-robot.json").read_bytes()
+    monkeypatch.setattr(posterior, "MIN_VARIANCE", 1.0)
+    with pytest.raises(InputError, match="starts otherwise"):
+        canary.record()
+    assert (tmp_path / "sparse-point-robot.json").read_bytes() == stored
+    (tmp_path / "sparse-point-robot.json").unlink()  # so it is meant
+    canary.record()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from oyster.encoder_file import ENCODERS, find_encoder_file, load_encoder_class
-from oyster.runtime.errors import InputError
+from oyster.runtime.errors import InputError, MachineError
 
 BENCHMARK_STYLE = """
 import torch
@@ -79,7 +79,6 @@ def test_a_second_name_is_not_a_second_encoder(alias, tmp_path):
     "text, told",
     [
         ("def broken(:", "SyntaxError"),
-        ("import not_installed_anywhere", "ModuleNotFoundError: No module named 'not_installed_anywhere'"),
         ("x = 1 / 0", "ZeroDivisionError"),
         ("raise SystemExit(0)", "SystemExit"),
         ("x = 1", "it defines: none"),
@@ -90,6 +89,11 @@ def test_files_that_define_no_encoder_are_refused(text, told, tmp_path):
     with pytest.raises(InputError, match=r"mine\.py") as caught:
         load_encoder_class(write(tmp_path, text))
     assert told in str(caught.value)
+
+
+def test_a_package_that_is_not_here_is_the_machines_fault(tmp_path):
+    with pytest.raises(MachineError, match=r"No module named 'not_installed_anywhere' \(mine\.py, line 1\)"):
+        load_encoder_class(write(tmp_path, "import not_installed_anywhere"))
 
 
 def test_a_name_or_a_path(tmp_path, monkeypatch):

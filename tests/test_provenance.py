@@ -36,7 +36,7 @@ def test_a_clean_tree_is_clean_whatever_trials_write(tree):
     (tree / "results" / "more.json").write_text("2\n")
     (tree / "README.md").write_text("2\n")
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, capture_output=True, text=True, check=True)
-    assert provenance.commit() == {"commit": head.stdout.strip(), "dirty": False, "diff_sha256": None}
+    assert provenance.commit() == {"commit": head.stdout.strip(), "dirty": False, "diff_sha256": None, "unreadable": []}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_tree_is_dirty_where_something_that_a_trial_reads_was_edited_or_added(
 
 def test_outside_git_nothing_is_claimed(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    assert provenance.commit() == {"commit": None, "dirty": None, "diff_sha256": None}
+    assert provenance.commit() == {"commit": None, "dirty": None, "diff_sha256": None, "unreadable": []}
 
 
 # --- the lock ---------------------------------------------------------------------------------------------------------

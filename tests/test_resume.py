@@ -257,6 +257,6 @@ def test_a_full_disk_is_an_error_and_costs_nothing(tmp_path):
 def test_output_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     failed = subprocess.run(train_command(tmp_path / "file" / "result"), cwd=ROOT, capture_output=True, text=True)
-    assert failed.returncode == 3, failed.stderr
+    assert failed.returncode == 2, failed.stderr
     assert "Traceback" not in failed.stderr
     assert str(tmp_path / "file") in failed.stderr

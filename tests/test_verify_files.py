@@ -33,7 +33,7 @@ class Failing(PyTorchModule):
 
     def forward(self, input, return_preactivations=False):
         self.calls += torch.is_grad_enabled()  # gradient steps
-        if self.calls > 4:
+        if self.calls > 14:
             raise ValueError("this encoder has had enough")
         return self.layer(input)
 
@@ -45,7 +45,7 @@ class Failing(PyTorchModule):
 def settings(encoder: str) -> Settings:
     params = load_params(FOLDER / "params.yaml")
     resolved = trial_settings(params, environment="point-robot", encoder=encoder, seed=1, budget="canary")
-    return resolved.model_copy(update={"num_iterations": 2, "num_train_steps_per_itr": 3, "num_evals": 1})
+    return resolved.model_copy(update={"num_iterations": 2, "num_train_steps_per_itr": 10, "num_evals": 1})
 
 
 @pytest.fixture(scope="module")

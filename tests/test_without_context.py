@@ -57,6 +57,6 @@ def test_a_speed_costs_its_distance_from_each_target(script):
 
 def test_the_reports_file_is_what_the_script_computes(script):
     kept, made = pd.read_csv(script["REPORTED"]), script["per_task"]()
-    mend = f"{script['REPORTED'].name}, which `python benchmarks/without_context.py` writes anew,"
-    pd.testing.assert_frame_equal(kept, made, rtol=1e-5, obj=mend)
+    fix = f"{script['REPORTED'].name}, which `python benchmarks/without_context.py` writes anew,"
+    pd.testing.assert_frame_equal(kept, made, rtol=1e-5, obj=fix)
     assert set(made.budget) == set(script["load_params"](ROOT / "params.yaml").budgets)

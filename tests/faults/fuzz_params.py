@@ -3,7 +3,7 @@
 Whatever the file: load_params gives settings for every trial of the grids, or an InputError of one paragraph. What it
 accepts, the report and DVC read alike.
 
-    python tests/faults/fuzz_params.py --tries 2000 --seed 0 --commands 10
+    python -m tests.faults.fuzz_params --tries 2000 --seed 0 --commands 10
 """
 
 import argparse
@@ -21,13 +21,11 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from oyster.runtime.errors import InputError
+from oyster.settings import load_params, trial_settings
+from reports.grid import read_grid
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from oyster.runtime.errors import InputError  # noqa: E402
-from oyster.settings import load_params, trial_settings  # noqa: E402
-from reports.grid import read_grid  # noqa: E402
-
 TEXT = (ROOT / "params.yaml").read_text()
 KEYS = sorted(set(re.findall(r"[\w-]+(?=:)", TEXT)))
 WORDS = r"""

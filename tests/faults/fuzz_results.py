@@ -1,4 +1,4 @@
-"""Spoil one recorded file at a time, and build the report: `python tests/faults/fuzz_results.py --tries 2000`.
+"""Spoil one recorded file at a time, and build the report: `python -m tests.faults.fuzz_results --tries 2000`.
 
 Reading, figures and page run in this process. No exception may leave them, and a spoilt file may cost one line.
 """
@@ -6,23 +6,19 @@ Reading, figures and page run in this process. No exception may leave them, and 
 import argparse
 import pickle
 import random
-import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from mutation import mutate
-from report_trees import Shape, Tree, small_tree
-
 from reports import exports, page
 from reports.build import draw
 from reports.grid import read_grid
 from reports.results import NUMBERS, Results, load
 from reports.trial_files import TRIAL
+from tests.faults.mutation import mutate
+from tests.faults.report_trees import Shape, Tree, small_tree
 
 FILES = ("metrics.json", "progress.csv", "adaptation.csv", "posteriors.csv", "provenance.json", "trajectories.npz")
 SHAPE = Shape(tasks=2, latent_dim=2, evaluations=1, trajectories=2, steps=2)

@@ -1,12 +1,9 @@
 """Results trees for the report's fault tests: those of tests/reports, small."""
 
 import json
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reports"))
-
-from trees import GRID, USUAL, Shape, Tree
+from tests.reports.trees import GRID, USUAL, Shape, Tree
 
 __all__ = ["Shape", "Tree", "edit", "small_tree"]
 

@@ -1,6 +1,6 @@
-"""A short run of the fuzzer: `python tests/faults/fuzz_params.py` makes a long one."""
+"""A short run of the fuzzer: `python -m tests.faults.fuzz_params` makes a long one."""
 
-from fuzz_params import check, fuzz
+from tests.faults.fuzz_params import check, fuzz
 
 
 def test_whatever_params_yaml_holds_it_is_refused_in_words_or_read_alike_by_all():

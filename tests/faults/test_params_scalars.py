@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.utils.serialize import parse_yaml
-from fuzz_params import same
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from oyster.runtime.errors import InputError
 from oyster.runtime.yaml_file import read_plain_yaml
 from oyster.settings import load_params
+from tests.faults.fuzz_params import same
 
 TEXT = (Path(__file__).resolve().parents[2] / "params.yaml").read_text()
 

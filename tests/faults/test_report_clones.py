@@ -5,13 +5,13 @@ import shutil
 import subprocess
 
 import pytest
-from report_trees import edit, small_tree
 
 from reports import tables
 from reports.code import same_code
 from reports.grid import read_grid
 from reports.results import load
 from reports.revisions import read_revision
+from tests.faults.report_trees import edit, small_tree
 
 WHO = ["-c", "user.name=a", "-c", "user.email=a@b"]
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from report_trees import Shape, edit, small_tree
 
 from reports.figures import tasks
 from reports.figures.posterior import _flattened
 from reports.grid import read_grid
 from reports.results import load
+from tests.faults.report_trees import Shape, edit, small_tree
 
 SHAPES = {
     "latent_dim 1": Shape(latent_dim=1),

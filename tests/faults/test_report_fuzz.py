@@ -4,8 +4,9 @@ import random
 import time
 
 import pytest
-from fuzz_results import Fuzz
-from mutation import mutate
+
+from tests.faults.fuzz_results import Fuzz
+from tests.faults.mutation import mutate
 
 SECONDS = 20
 

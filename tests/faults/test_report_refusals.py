@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from report_trees import small_tree
 
 from reports.__main__ import main
+from tests.faults.report_trees import small_tree
 
 GRID = "grid: {demo: {environments: [point-robot], encoders: [mlp], seeds: [1]}}"
 UNREADABLE = {
@@ -27,12 +27,12 @@ UNREADABLE = {
 
 
 def refused(*arguments) -> str:
-    """The one line that a command is refused with."""
+    """The paragraph that a command is refused with."""
     result = CliRunner().invoke(main, list(map(str, arguments)))
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit), (result.output, result.exception)
-    (line,) = result.output.strip().splitlines()
-    assert line.isprintable()
-    return line
+    lines = result.output.strip().splitlines()
+    assert all(line.isprintable() for line in lines)
+    return " ".join(lines)
 
 
 @pytest.mark.parametrize("name", UNREADABLE)

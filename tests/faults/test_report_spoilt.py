@@ -7,10 +7,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from report_trees import edit, small_tree
 
 from reports.grid import read_grid
 from reports.results import load
+from tests.faults.report_trees import edit, small_tree
 
 FILES = ["metrics.json", "progress.csv", "adaptation.csv", "posteriors.csv", "provenance.json", "trajectories.npz"]
 DEEP = b"[" * 100_000 + b"]" * 100_000

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_trees import small_tree
+
+from tests.faults.report_trees import small_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 MATPLOTLIBRC = """

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_trees import edit, small_tree
 
 from reports.text import plain
+from tests.faults.report_trees import edit, small_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 ODD = ["\udc80", "\x1b[2J\x1b]0;title\x07", "\x00", "\x9b31m", "\u202egnp", "two\nlines\r"]

@@ -51,7 +51,8 @@ def test_the_report_stage_depends_on_every_file_of_the_reports_code():
     deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]["deps"]
     code = {f"reports/{path.name}" for path in (ROOT / "reports").glob("*.*")}
     folders = {f"reports/{name}" for name in ("captions", "figures", "pictures", "published", "templates")}
-    assert code | folders | {"results/benchmark"} == set(deps)
+    read_by = {"__init__.py", *(f"runtime/{name}.py" for name in ("__init__", "errors", "files", "yaml_file"))}
+    assert code | folders | {f"oyster/{name}" for name in read_by} | {"results/benchmark"} == set(deps)
 
 
 def test_what_is_not_deterministic_or_not_finished_enters_no_hash(project):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from trees import GRID, Tree
 
 from reports.grid import Grid
 from reports.results import Results, load
+from tests.reports.trees import GRID, Tree
 
 
 @pytest.fixture

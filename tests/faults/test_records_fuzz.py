@@ -1,0 +1,17 @@
+"""Spoilt results and the commands that read them, with the script that `make fuzz` runs for thousands."""
+
+from pathlib import Path
+
+from oyster.saved_agent import load_trial
+from oyster.simulate import read_result
+from tests.faults.fuzz_records import ROOT, WEIGHTS, fuzz, fuzz_commands
+
+
+def test_spoilt_results_are_read_or_named(trained: Path, tmp_path: Path):
+    settings, _ = read_result(trained)
+    agent = load_trial(settings, ROOT / "encoders" / "mlp.py", trained / WEIGHTS, "cpu").training.agent
+    fuzz(150, 1, trained, agent, tmp_path)
+
+
+def test_spoilt_results_given_to_the_commands(trained: Path, tmp_path: Path):
+    fuzz_commands(2, 1, trained, tmp_path)
