@@ -4,6 +4,8 @@
 # make bench       time the engine on one CPU thread: benchmarks/results.json; make bench-gpu on a GPU
 # make canary      say whether an edit of the engine changed its behaviour; make canary-record stores the present one
 # make keep-results  where it did not: record the benchmark's results against the edited engine, without retraining
+# make kills       kill tiny trials at random moments, KILLS times (300): each must end with the same bytes
+# make fuzz        spoil params.yaml and recorded files, TRIES times (2000): each must be a sentence, never a traceback
 # make pictures    draw one task of each environment for the reports, from results with weights (GRID=demo: the demo's)
 # make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade),
 #                  and docker/requirements-*.txt, the same versions with hashes
@@ -23,7 +25,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-ve
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results
+.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results kills fuzz
 .PHONY: pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
@@ -55,6 +57,17 @@ canary-record: .venv/installed
 
 keep-results: .venv/installed
 	@.venv/bin/python -m oyster keep-results
+
+KILLS := 300
+TRIES := 2000
+
+kills: .venv/installed-dev
+	@.venv/bin/python -m tests.faults.kills --kills $(KILLS)
+
+fuzz: .venv/installed-dev
+	@.venv/bin/python -m tests.faults.fuzz_params --tries $(TRIES) --commands 100
+	@.venv/bin/python -m tests.faults.fuzz_results --tries $(TRIES)
+	@.venv/bin/python -m tests.faults.fuzz_records --tries $(TRIES) --commands 100
 
 GRID := benchmark
 
