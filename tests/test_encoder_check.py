@@ -33,11 +33,11 @@ BROKEN = {
     "two_d_only": {"forward, 3-D"},
     "three_d_only": {"forward, 2-D"},
     "no_preactivations": {"return_preactivations"},
-    "numpy_noise": {"random numbers"},
-    "python_random": {"random numbers"},
+    "numpy_noise": {"random numbers", "checkpoints"},
+    "python_random": {"random numbers", "checkpoints"},
     "reseeds_torch": {"random numbers"},
     "random_in_eval": {"random numbers"},
-    "own_generator": {"repeatable"},
+    "own_generator": {"repeatable", "checkpoints"},
     "pools_over_tasks": {"tasks kept apart"},
     "cumulates_over_tasks": {"tasks kept apart"},
     "batch_norm": {"tasks kept apart", "calls kept apart", "shapes"},
@@ -58,7 +58,12 @@ BROKEN = {
 WARNED = {"late_save_init_params": "save_init_params"}
 # `train` refuses these before it trains, by the requirement named.
 REFUSED = {name: next(iter(checks)) for name, checks in BROKEN.items() if len(checks) == 1 and checks <= set(MUST_HAVE)}
-REFUSED |= {"detached": "gradient", "numpy_noise": "repeatable", "python_random": "repeatable"}
+REFUSED |= {
+    "own_generator": "repeatable",
+    "detached": "gradient",
+    "numpy_noise": "repeatable",
+    "python_random": "repeatable",
+}
 REFUSED |= {"batch_norm": "tasks kept apart"}
 
 

@@ -6,7 +6,6 @@ freshly loaded file must go on as the one that it was captured from.
 """
 
 import pickle
-import random
 import sys
 import weakref
 from collections import deque
@@ -25,6 +24,7 @@ from oyster.conformance.subject import TOLERANCE, Breach, Subject, difference, g
 from oyster.encoder_file import load_encoder_class
 from oyster.local_files import local_reads
 from oyster.pearl import encoder_state
+from oyster.pearl.encoder_state import is_lazy
 from oyster.runtime.checkpoint import Checkpoint, from_bytes, to_bytes
 from oyster.runtime.errors import InputError, describe
 from oyster.runtime.switches import global_switches
@@ -34,9 +34,11 @@ DEEPEST = 12  # of the walk through objects
 
 def carried(subject: Subject) -> str:
     """What calls change is in the state_dict or in encoder_state; a restored encoder goes on as the captured one."""
-    switches = global_switches()
     with local_reads(Path(_file(subject.encoder_class) or ".")) as read:
         encoder = subject.construct()
+        encoder.reset(num_tasks=3)
+        lazy = any(is_lazy(value) for value in encoder.parameters())
+        before = _contents(encoder)
         _use(subject, encoder, 3, seed=0)
     if read:
         raise Breach(
@@ -55,7 +57,8 @@ def carried(subject: Subject) -> str:
             f"its state_dict holds {listed(odd)} of a kind that weights.safetensors cannot hold",
             "let get_extra_state return a tensor, or use a buffer",
         )
-    before = _contents(encoder)
+    if lazy:  # its layers have just taken their sizes
+        before = _contents(encoder)
     _use(subject, encoder, 5, seed=1)
     _use(subject, encoder, 3, seed=2)
     after = _contents(encoder)
@@ -66,7 +69,7 @@ def carried(subject: Subject) -> str:
         )
     if {name: id(value) for name, value in encoder.named_parameters()} != parameters:
         raise Breach("calls replace its parameters, and no optimiser trains the new ones", "make layers in __init__")
-    if turned := [name for name, value in global_switches().items() if switches[name] != value]:
+    if turned := [name for name, value in global_switches().items() if subject.switches[name] != value]:
         raise Breach(
             f"it changes what belongs to the whole process: {listed(turned)}",
             "remove that: threads, default types and the like are the trial's",
@@ -248,7 +251,7 @@ def _leaf(value: Any, is_own: Callable[[type], bool]) -> Any:
         return value.get_state().numpy().tobytes()
     if isinstance(value, np.random.Generator):
         return repr(value.bit_generator.state)
-    if isinstance(value, random.Random):
+    if hasattr(value, "getstate"):  # Python's own generator
         return repr(value.getstate())
     if isinstance(value, (ModuleType, BuiltinFunctionType)) or (isinstance(value, type) and not is_own(value)):
         return (type(value).__name__, id(value))

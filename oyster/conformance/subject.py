@@ -15,6 +15,7 @@ from oyster.pearl.encoder_state import load_weights
 from oyster.pearl.posterior import Posterior, infer_posterior
 from oyster.runtime import seeds
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
+from oyster.runtime.switches import global_switches
 from oyster.settings import Settings
 from rlkit.torch import pytorch_util as ptu
 
@@ -42,6 +43,7 @@ class Subject:
 
     def __init__(self, encoder_class: type[nn.Module], settings: Settings, family: type[TaskFamily]):
         self.encoder_class, self.settings, self.family = encoder_class, settings, family
+        self.switches = global_switches()  # before the encoder's code runs
         self.dims = family.observation_dim, family.action_dim
         self.input_size, self.output_size = encoder_sizes(
             *self.dims, settings.latent_dim, settings.use_information_bottleneck, settings.use_next_obs_in_context

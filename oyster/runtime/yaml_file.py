@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from oyster.runtime.errors import InputError
+from oyster.runtime.files import printable
 
 FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST = 50  # levels; far deeper nesting crashes readers written in C
@@ -45,7 +46,7 @@ _TAG = "tag:yaml.org,2002:"
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping that a YAML file holds."""
-    return parse_yaml(read_text(path), str(path))
+    return parse_yaml(read_text(path), printable(str(path)))
 
 
 def parse_yaml(text: str, name: str) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 def read_plain_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping that a YAML file holds, if all readers of YAML agree on it."""
-    name, text = str(path), read_text(path)
+    name, text = printable(str(path)), read_text(path)
     if found := _READ_DIFFERENTLY.search(text):
         raise InputError(f"{_place(name, text, found.start())} holds {_character(found[0])}; write spaces instead.")
     loader, root = _compose(text, name, yaml.SafeLoader)
@@ -66,21 +67,21 @@ def read_plain_yaml(path: str | Path) -> dict[str, Any]:
 
 def read_text(path: str | Path) -> str:
     """The text of a file in UTF-8."""
-    path = Path(path)
+    path, name = Path(path), printable(str(path))
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
-            raise InputError(f"{path} cannot be read (a folder, a pipe or a device); expected a file.")
+            raise InputError(f"{name} cannot be read (a folder, a pipe or a device); expected a file.")
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read ({error.strerror}). Run from the repository's root, or name another file."
+            f"{name} cannot be read ({error.strerror}). Run from the repository's root, or name another file."
         ) from error
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(
-            f"{path}, line {line} holds the byte 0x{content[error.start]:02X}, which is not UTF-8. Save it in UTF-8."
+            f"{name}, line {line} holds the byte 0x{content[error.start]:02X}, which is not UTF-8. Save it in UTF-8."
         ) from error
 
 

@@ -114,8 +114,8 @@ def edit_array(data: bytes, rng: random.Random) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             name = archive.namelist()[0]
             content = archive.read(name)
-        array = np.lib.format.read_array(io.BytesIO(content))
-    except Exception:
+        array = np.lib.format.read_array(io.BytesIO(content)).astype(float)
+    except Exception:  # spoilt before
         return flip(data, rng)
     odd = array.copy()
     if odd.size:
