@@ -6,6 +6,7 @@
 # make keep-results  where it did not: record the benchmark's results against the edited engine, without retraining
 # make kills       kill tiny trials at random moments, KILLS times (300): each must end with the same bytes
 # make fuzz        spoil params.yaml and recorded files, TRIES times (2000): each must be a sentence, never a traceback
+# make mutants     do the tests notice a wrong module? MODULE=name for one, JOBS at a time (2): tests/mutants.md
 # make pictures    draw one task of each environment for the reports, from results with weights (GRID=demo: the demo's)
 # make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade),
 #                  and docker/requirements-*.txt, the same versions with hashes
@@ -25,7 +26,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-ve
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results kills fuzz
+.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results kills fuzz mutants
 .PHONY: pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
@@ -68,6 +69,9 @@ fuzz: .venv/installed-dev
 	@.venv/bin/python -m tests.faults.fuzz_params --tries $(TRIES) --commands 100
 	@.venv/bin/python -m tests.faults.fuzz_results --tries $(TRIES)
 	@.venv/bin/python -m tests.faults.fuzz_records --tries $(TRIES) --commands 100
+
+mutants: .venv/installed-dev
+	@.venv/bin/python -m tests.mutants $(MODULE)
 
 GRID := benchmark
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributions import Normal, TanhTransform, TransformedDistribution, kl_divergence
 
 from oyster.pearl import fused_mlp as fused_module
-from oyster.pearl.fused_mlp import fused_mlp, linear
+from oyster.pearl.fused_mlp import FrozenMlp, fused_mlp, linear
 from oyster.pearl.networks import Mlp, TanhGaussianPolicy, squashed_sample
 from oyster.pearl.posterior import Posterior, infer_posterior, prior, product_of_gaussians
 from oyster.runtime.errors import MachineError, TrialFailure
@@ -72,12 +72,34 @@ class Returns(nn.Module):
         return self.output
 
 
+def test_the_prior_has_a_row_a_task_on_its_device():
+    for device in ("cpu", "meta"):
+        mean, variance = prior(3, 2, torch.device(device))
+        assert mean.shape == variance.shape == (3, 2) and {mean.device.type, variance.device.type} == {device}
+    assert prior(3, 2, torch.device("cpu"), information_bottleneck=False).variance is None
+
+
+def test_the_first_half_of_an_output_is_the_mean_and_the_second_the_variance_before_softplus():
+    output = torch.randn(2, 8, 4)
+    posterior = infer_posterior(Returns(output), torch.randn(2, 8, 3), 2)
+    variance = torch.log1p(output[..., 2:].exp())
+    torch.testing.assert_close(posterior.variance, 1 / (1 / variance).sum(1))
+    torch.testing.assert_close(posterior.mean, (output[..., :2] / variance).sum(1) * posterior.variance)
+    doubled = infer_posterior(Returns(output.double()), torch.randn(2, 8, 3), 2)
+    assert doubled.mean.dtype == torch.float32  # the context's, whatever the encoder computes in
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (1, 1, 4)])
+def test_of_one_transition_of_one_task_the_output_may_be_flat(shape):
+    assert infer_posterior(Returns(torch.randn(shape)), torch.randn(1, 1, 3), 2).mean.shape == (1, 2)
+
+
 @pytest.mark.parametrize("shape", [(2, 8, 4), (16, 4), (2, 4), (2, 1, 4)])
 def test_outputs_that_view_as_gaussians_are_taken(shape):
     assert infer_posterior(Returns(torch.randn(shape)), torch.randn(2, 8, 3), 2).mean.shape == (2, 2)
 
 
-@pytest.mark.parametrize("shape", [(2, 8, 5), (8, 4), (4,), (2, 3, 4), (1, 8, 4)])
+@pytest.mark.parametrize("shape", [(2, 8, 5), (8, 4), (4,), (2, 3, 4), (1, 8, 4), (), (2, 4, 8), (8,), (9, 4)])
 def test_wrong_shapes_are_the_encoders_failure(shape):
     with pytest.raises(TrialFailure, match="returned shape"):
         infer_posterior(Returns(torch.randn(shape)), torch.randn(2, 8, 3), 2)
@@ -171,3 +193,51 @@ def test_linear_without_onednn_is_the_same(dtype, monkeypatch):
     monkeypatch.setattr(fused_module, "_ONEDNN_DTYPES", set())
     without = linear(x.to(dtype), weight.to(dtype), bias.to(dtype), relu=True)
     np.testing.assert_allclose(with_it.float(), without.float(), atol=0.05 if dtype == torch.bfloat16 else 1e-5)
+
+
+@pytest.mark.parametrize("network", [Mlp(7, 16, 3), TanhGaussianPolicy(7, 16, 2)])
+def test_a_frozen_copy_gives_the_plain_outputs_and_keeps_the_weights_of_its_moment(network):
+    for parameter in network.parameters():  # every layer's bias is its own
+        parameter.data.add_(0.2 * torch.randn_like(parameter))
+    x, frozen = torch.randn(5, 7), FrozenMlp(network)
+    output = network(x)
+    expected = torch.cat(output, -1) if isinstance(output, tuple) else output
+    torch.testing.assert_close(frozen(x), expected)
+    assert not frozen(x).requires_grad
+
+
+def test_weight_gradients_are_the_same_where_the_input_needs_none():
+    network, x = Mlp(9, 24, 2), torch.randn(30, 9)
+    for parameter in network.parameters():
+        parameter.data.add_(0.2 * torch.randn_like(parameter))
+    weight = torch.randn(30, 2)
+    ours, theirs = (
+        torch.autograd.grad((weight * output).sum(), network.parameters())
+        for output in (fused_mlp(network, x), network(x))
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_inputs_are_joined_column_by_column():
+    network = Mlp(5, 8, 1)
+    a, b = torch.randn(4, 2), torch.randn(4, 3)
+    torch.testing.assert_close(fused_mlp(network, a, b), network(torch.cat([a, b], 1)))
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_onednn_is_asked_for_what_it_multiplies(there, bfloat16, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: there)
+    monkeypatch.setattr(fused_module, "multiplies_bfloat16", lambda device: bfloat16)
+    expected = {torch.float32} | ({torch.bfloat16} if bfloat16 else set()) if there else set()
+    assert fused_module._onednn_dtypes() == expected
+
+
+@pytest.mark.skipif(not fused_module._ONEDNN_DTYPES, reason="this build of torch has no oneDNN")
+def test_on_a_cpu_the_fused_product_is_taken_where_there_is_one(monkeypatch):
+    x, weight, bias = torch.randn(20, 6), torch.randn(4, 6), torch.randn(4)
+    expected = torch.nn.functional.linear(x, weight, bias)
+    monkeypatch.setattr(torch.nn.functional, "linear", None)
+    torch.testing.assert_close(linear(x, weight, bias), expected)
+    torch.testing.assert_close(linear(x, weight, bias, relu=True), expected.relu())

@@ -1,0 +1,135 @@
+"""Captured and restored, a training is where it was: every tensor, every generator, and the numbers that follow."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from oyster.canary import FOLDER
+from oyster.pearl.meta_train import MetaTraining
+from oyster.pearl.training_state import capture, restore
+from oyster.runtime.checkpoint import Checkpoint, from_bytes, to_bytes
+from oyster.runtime.errors import TrialFailure
+from oyster.settings import load_params, trial_settings
+from oyster.trial import Trial
+
+REMEMBERS = """
+import torch
+from torch import nn
+from rlkit.torch.core import PyTorchModule
+
+
+class Remembers(PyTorchModule):
+    def __init__(self, hidden_sizes, input_size, output_size, **kwargs):
+        self.save_init_params(locals())
+        super().__init__()
+        self.output_size = output_size
+        self.layer = nn.Linear(input_size, output_size)
+        self.drop = nn.Dropout(0.2)
+        self.calls = 0
+        self.register_buffer("seen", torch.zeros(3), persistent=False)
+
+    def forward(self, input, return_preactivations=False):
+        if self.training and torch.is_grad_enabled():
+            self.calls += 1
+            self.seen[self.calls % 3] += 1
+        return self.drop(self.layer(input)) * (1 + 0.1 * self.calls + 0.01 * self.seen[0])
+
+    def reset(self, num_tasks=1):
+        pass
+"""
+
+
+@pytest.fixture
+def assemble(tmp_path):
+    """Call it for a training of its own, of one and the same tiny trial."""
+    encoder = tmp_path / "remembers.py"
+    encoder.write_text(REMEMBERS)
+    changes = {"num_iterations": 3, "num_train_steps_per_itr": 4, "batch_size": 8, "num_evals": 1, "num_train_tasks": 4,
+               "num_tasks_sample": 2, "meta_batch": 3}  # fmt: skip
+
+    def make() -> MetaTraining:
+        settings = trial_settings(
+            load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=3, budget="canary"
+        ).model_copy(update=changes)
+        return Trial(settings, Path(encoder), "cpu").assemble()
+
+    return make
+
+
+class Stop(Exception):
+    """Raised in the middle of an iteration."""
+
+
+def train_until(training: MetaTraining, iteration: int, step: int) -> None:
+    def look(present: MetaTraining) -> None:
+        if (present.iteration, present.steps_taken) == (iteration, step):
+            raise Stop
+
+    with pytest.raises(Stop):
+        list(training.run(look))
+
+
+def alike(one: Checkpoint, two: Checkpoint) -> bool:
+    assert json.dumps(one.state) == json.dumps(two.state)
+    assert one.tensors.keys() == two.tensors.keys()
+    return all(torch.equal(value, two.tensors[name]) for name, value in one.tensors.items())
+
+
+@pytest.mark.parametrize("iteration, step", [(0, 2), (1, 3)])
+def test_a_restored_training_goes_on_to_the_same_numbers(assemble, iteration, step):
+    training = assemble()
+    train_until(training, iteration, step)
+    stored = from_bytes(to_bytes(capture(training)))
+    fresh = assemble()
+    torch.manual_seed(99)
+    fresh.agent.set_mode(training=False)
+    restore(fresh, stored)
+    again = capture(fresh)
+    assert again.state.keys() == stored.state.keys() and alike(again, stored)
+    assert all(module.training for module in fresh.agent.modules())
+    assert fresh.store.size == training.store.size
+    for name in ("replay", "context"):
+        ours, theirs = getattr(fresh, name), getattr(training, name)
+        assert (ours.sizes == theirs.sizes).all() and len(ours.episodes) == 4
+    rows = list(fresh.run())
+    torch_state = torch.get_rng_state()
+    ended = capture(fresh)
+
+    reference = assemble()
+    expected = list(reference.run())
+    assert rows == expected[iteration:] and fresh.rows == reference.rows == expected
+    assert torch.equal(torch_state, torch.get_rng_state())
+    assert alike(ended, capture(reference))
+    assert fresh.start() == reference.start()
+
+
+def test_everything_that_training_changes_is_held(assemble):
+    training = assemble()
+    train_until(training, 1, 2)
+    tensors, state = capture(training)
+    named = {name.partition("/")[0] for name in tensors}
+    assert named == {"agent", "optimizer", "store", "loss_sums", "first_losses", "torch_generator", "encoder"}
+    networks = ("qf1", "qf2", "context_encoder", "vf", "policy")
+    counts = {"critic": networks[:3], "actor": networks[3:]}
+    for optimizer, owners in counts.items():
+        number = sum(len(list(getattr(training.agent, owner).parameters())) for owner in owners)
+        held = {name for name in tensors if name.startswith(f"optimizer/{optimizer}/")}
+        assert held == {f"optimizer/{optimizer}/{index}/{key}" for index in range(number)
+                        for key in ("step", "exp_avg", "exp_avg_sq")}  # fmt: skip
+    assert len(tensors["store"]) == training.store.size < len(training.store.rows)
+    assert state["iteration"] == 1 and state["steps_taken"] == 2 and state["gradient_steps"] == 6
+    assert len([name for name in tensors if name.startswith("first_losses/")]) == 4
+    assert state["encoder"][".calls"] == 6 and ".seen" in state["encoder"]
+
+
+def test_what_an_encoder_raises_while_its_state_is_looked_at_is_its_failure(assemble, monkeypatch):
+    training = assemble()
+    train_until(training, 0, 1)
+    stored = capture(training)
+    monkeypatch.setattr(type(training.agent.context_encoder), "named_modules", None)
+    with pytest.raises(TrialFailure):
+        capture(training)
+    with pytest.raises(TrialFailure):
+        restore(training, stored)
