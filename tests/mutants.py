@@ -46,7 +46,12 @@ MODULES = {
     "oyster/comparison.py": ["tests/test_comparison.py"],
     "oyster/pearl/replay.py": [REPLAY],
     "oyster/pearl/rollout.py": [REPLAY],
-    "oyster/pearl/meta_test.py": ["tests/pearl/test_ending_episodes.py", "tests/pearl/test_protocol.py"],
+    "oyster/pearl/meta_test.py": [
+        "tests/pearl/test_ending_episodes.py",
+        "tests/pearl/test_protocol.py",
+        "-k",
+        "meta_test or trace",
+    ],
     "reports/statistics.py": ["tests/reports/test_reports_statistics.py", "-k", "not cover and not how_often"],
     "reports/pairs.py": [
         "tests/reports/test_reports_aggregate.py",
@@ -58,8 +63,8 @@ MODULES = {
     "oyster/pearl/training_state.py": ["tests/pearl/test_training_state.py"],
     "oyster/pearl/encoder_state.py": ["tests/pearl/test_encoder_memory.py"],
     "oyster/runtime/checkpoint.py": ["tests/test_checkpoint.py"],
-    "oyster/verify.py": ["tests/test_verify.py"],
-    "oyster/runtime/provenance.py": ["tests/test_provenance.py"],
+    "oyster/verify.py": ["tests/test_verdicts.py"],
+    "oyster/runtime/provenance.py": ["tests/test_provenance.py", "-k", "not a_trial_records"],
     "oyster/settings.py": ["tests/test_settings.py"],
 }
 SWAPPED = {
@@ -102,6 +107,8 @@ def alternatives(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
             yield ast.Pass()
+        case ast.Call(func=ast.Name("min" | "max")):
+            pass
         case ast.Call(args=[first, second, *rest]) if not any(isinstance(it, ast.Starred) for it in (first, second)):
             yield ast.Call(node.func, [second, first, *rest], node.keywords)
     if isinstance(node, ast.Call):
@@ -197,7 +204,7 @@ def survivors(path: str, jobs: int) -> tuple[int, list[str]]:
     began = time.monotonic()
     if os.waitstatus_to_exitcode(os.waitpid(fork_tests(path, None), 0)[1]):
         raise SystemExit(f"{path}: its tests fail as it is: {' '.join(MODULES[path])}")
-    limit = 5 * (time.monotonic() - began) + 10
+    limit = 3 * (time.monotonic() - began) + 5
     todo, running, alive = list(mutants(path)), {}, []
     waiting = todo[::-1]
     while waiting or running:

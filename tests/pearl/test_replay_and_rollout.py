@@ -54,6 +54,34 @@ def test_rows_end_by_themselves_or_are_cut():
     assert not trajectories.terminal[1].any()  # cut at max_path_length is not terminal
     np.testing.assert_array_equal(trajectories.observation[1, :, 0], [0, 1, 2, 3, 4])
     np.testing.assert_array_equal(trajectories.next_observation[1, :, 0], [1, 2, 3, 4, 5])
+    for part in (trajectories.action, trajectories.reward, trajectories.sparse_reward, trajectories.terminal):
+        assert part.shape[:2] == (3, 5)
+
+
+def test_a_batch_that_ends_early_has_no_step_after_that():
+    trajectories = run([2.0, 3.0], 9)
+    for name in ("observation", "action", "reward", "sparse_reward", "next_observation", "terminal", "trace"):
+        assert getattr(trajectories, name).shape[:2] == (2, 3), name
+
+
+@pytest.mark.parametrize("at_reset", [False, True])
+def test_a_trace_is_a_rows_and_ends_with_its_trajectory(at_reset, monkeypatch):
+    monkeypatch.setattr(Counter, "trace_at_reset", at_reset)
+    monkeypatch.setattr(Counter, "trace", lambda self: self.count.astype(np.float32))
+    trajectories = run([2.0, 9.0, 4.0], 5)
+    start = [0] if at_reset else []
+    for row, length in enumerate([2, 5, 4]):
+        assert trajectories.trace_of(row).tolist() == start + list(range(1, length + 1))
+
+
+def test_returns_are_summed_in_double_precision():
+    reward = np.full((1, 1000), 0.1, np.float32)
+    part = np.zeros((1, 1000, 1), np.float32)
+    data = Trajectories(part, part, reward, -reward, part, reward > 1, np.array([1000]), reward)
+    exact = 1000 * float(np.float32(0.1))
+    for sparse, sign in ((False, 1), (True, -1)):
+        returns = data.returns(sparse)
+        assert returns.dtype == np.float64 and returns.tolist() == [pytest.approx(sign * exact, rel=1e-12)]
 
 
 def test_a_batch_stops_when_every_row_has_ended():
@@ -137,6 +165,24 @@ def test_draws_are_uniform_with_replacement():
     values, counts = np.unique(drawn, return_counts=True)
     assert values.tolist() == [100, 101, 102, 103, 300, 301, 302, 303, 304, 305]
     np.testing.assert_allclose(counts / 50_000, 0.1, atol=0.01)
+
+
+def test_a_list_that_grows_keeps_what_it_held_and_grows_by_doubling():
+    positions, held, room = Positions(2), [[], []], set()
+    for k in range(60):
+        start = 10 * k
+        positions.add(k % 2, start, 1 + k % 3)
+        held[k % 2] += range(start, start + 1 + k % 3)
+        room.add(positions._positions.shape[1])
+    for which in (0, 1):
+        assert positions._positions[which, : positions.sizes[which]].tolist() == held[which]
+        assert positions.sizes[which] == len(held[which])
+    assert len(room) <= 8  # copied a few times, not at every addition
+
+
+def test_the_store_is_on_its_device_and_holds_float32():
+    store = TransitionStore(Layout(2, 1), 5, torch.device("meta"))
+    assert store.rows.device.type == "meta" and store.rows.shape == (5, 8) and store.rows.dtype == torch.float32
 
 
 def test_replacing_forgets_what_was_there():
