@@ -65,7 +65,7 @@ MODULES = {
     "oyster/runtime/checkpoint.py": ["tests/test_checkpoint.py"],
     "oyster/verify.py": ["tests/test_verdicts.py"],
     "oyster/runtime/provenance.py": ["tests/test_provenance.py", "-k", "not a_trial_records"],
-    "oyster/settings.py": ["tests/test_settings.py"],
+    "oyster/settings.py": ["tests/test_settings_limits.py", "tests/test_settings.py"],
 }
 SWAPPED = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
