@@ -1,10 +1,14 @@
 """The gradient step's precision stops at the encoder, which a trial tests and no author wrote for bfloat16."""
 
+import pytest
 import torch
 
+from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.pearl import gradient_step as module
 from oyster.pearl.agent import Agent
 from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.settings import load_params, trial_settings
 
 TASKS, TRANSITIONS, OBSERVATION, ACTION, LATENT = 4, 16, 2, 2, 5
 
@@ -54,3 +58,72 @@ def test_a_saturated_lstm_still_learns():
     step(agent, "bfloat16")(batch())
     for name, parameter in lstm.named_parameters():
         assert not torch.equal(parameter, before[name]), name
+
+
+def test_a_step_from_settings_has_each_of_them():
+    settings = trial_settings(
+        load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=0, budget="canary"
+    )
+    names = ("discount", "reward_scale", "kl_lambda", "soft_target_tau")
+    changes = {name: 0.1 + 0.1 * k for k, name in enumerate(names)} | {"learning_rate": 0.007, "precision": "bfloat16"}
+    made = GradientStep.from_settings(recurrent_agent(), settings.model_copy(update=changes))
+    assert {name: getattr(made, name) for name in names} == {name: changes[name] for name in names}
+    assert made.bfloat16
+    assert {group["lr"] for adam in made.optimizers().values() for group in adam.param_groups} == {0.007}
+
+
+def test_the_optimisers_serve_every_network_but_the_target_and_are_the_fused_ones():
+    agent = recurrent_agent()
+    made = step(agent, "float32").optimizers()
+    assert list(made) == ["critic", "actor"]
+    served = {name: {id(p) for group in adam.param_groups for p in group["params"]} for name, adam in made.items()}
+    networks = {"critic": (agent.qf1, agent.qf2, agent.context_encoder), "actor": (agent.vf, agent.policy)}
+    for name, owners in networks.items():
+        assert served[name] == {id(p) for owner in owners for p in owner.parameters()}
+        assert made[name].defaults["fused"] is True  # the others take a multiple of the time
+
+
+def test_an_encoder_may_have_parameters_that_it_does_not_use():
+    agent = recurrent_agent()
+    agent.context_encoder.unused = torch.nn.Parameter(torch.ones(3))
+    agent.context_encoder.fixed = torch.nn.Parameter(torch.ones(3), requires_grad=False)
+    made = step(agent, "float32")
+    made(batch())
+    assert agent.context_encoder.unused.tolist() == agent.context_encoder.fixed.tolist() == [1, 1, 1]
+
+
+def test_a_step_leaves_no_gradients_and_no_graph():
+    agent = recurrent_agent()
+    result = step(agent, "float32")(batch())
+    assert all(parameter.grad is None for parameter in agent.parameters())
+    assert not any(part.requires_grad for part in (*result.losses, *result.posterior, result.z))
+
+
+@pytest.mark.parametrize("precision, dtype", [("float32", None), ("bfloat16", torch.bfloat16)])
+def test_only_the_critics_that_the_actor_learns_from_are_frozen(precision, dtype, monkeypatch):
+    """Their weight gradients would be computed and thrown away."""
+    agent, calls, fused_mlp = recurrent_agent(), [], module.fused_mlp
+    names = {id(network): name for name, network in agent.named_children()}
+
+    def watched(network, *inputs, frozen=False, dtype=None):
+        calls.append((names[id(network)], frozen, dtype))
+        return fused_mlp(network, *inputs, frozen=frozen, dtype=dtype)
+
+    monkeypatch.setattr(module, "fused_mlp", watched)
+    step(agent, precision)(batch())
+    order = [("qf1", False), ("qf2", False), ("target_vf", False), ("policy", False)]
+    assert calls == [(*call, dtype) for call in [*order, ("qf1", True), ("qf2", True), ("vf", False)]]
+
+
+def test_the_target_follows_the_value_function_and_terminal_states_have_no_future():
+    agent, given = recurrent_agent(), batch()
+    before = [parameter.clone() for parameter in agent.target_vf.parameters()]
+    step(agent, "float32")(given)
+    for old, new, fast in zip(before, agent.target_vf.parameters(), agent.vf.parameters(), strict=True):
+        torch.testing.assert_close(new, old + 0.005 * (fast - old))
+    ended = given._replace(terminal=torch.ones_like(given.terminal))
+    losses = [
+        step(recurrent_agent(), "float32")(data).losses.qf_loss
+        for data in (ended, ended._replace(next_observation=ended.next_observation + 5), given)
+    ]
+    assert losses[0] == losses[1] != losses[2]
