@@ -99,7 +99,7 @@ def test_outputs_that_view_as_gaussians_are_taken(shape):
     assert infer_posterior(Returns(torch.randn(shape)), torch.randn(2, 8, 3), 2).mean.shape == (2, 2)
 
 
-@pytest.mark.parametrize("shape", [(2, 8, 5), (8, 4), (4,), (2, 3, 4), (1, 8, 4), (), (2, 4, 8), (8,), (9, 4)])
+@pytest.mark.parametrize("shape", [(2, 8, 5), (8, 4), (4,), (2, 3, 4), (1, 8, 4), (), (2, 4, 8), (8,), (17, 4), (3, 4)])
 def test_wrong_shapes_are_the_encoders_failure(shape):
     with pytest.raises(TrialFailure, match="returned shape"):
         infer_posterior(Returns(torch.randn(shape)), torch.randn(2, 8, 3), 2)
