@@ -135,4 +135,5 @@ def test_starts_agree_within_their_precision(json_files, environment, losses, pr
             found, told = compare_starts(*json_files(start, other), environment, precision)
             compared = losses or key == "first_rewards"
             assert (found is None) == (within or not compared)
+            assert found is None or (found.file, found.recorded, found.recreated) == ("one.json", 1.0, factor)
             assert ("gradient steps" in told) == losses and f"within {tolerance:g}" in told
