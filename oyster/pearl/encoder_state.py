@@ -41,13 +41,19 @@ def restore(encoder: nn.Module, tensors: dict[str, torch.Tensor], state: dict[st
 
     What is as it was already stays the object that it is.
     """
-    present = capture(encoder)
+    present_tensors, present = capture(encoder)
     modules = dict(encoder.named_modules())
     storages = _named_storages(encoder)
     device = next(_tensors(encoder)).device
     storages |= {key: tensor.to(device, copy=True).untyped_storage() for key, tensor in tensors.items()}
+    same = _Same(tensors, present_tensors)
+    changed = {key for key, coded in state.items() if not (key in present and same(coded, present[key]))}
+    moved = {name for key in changed for name in _memory(state[key])}  # what shares memory moves together
+    while more := {key for key in state if key not in changed and moved & _memory(state[key])}:
+        changed |= more
+        moved |= {name for key in more for name in _memory(state[key])}
     for key, coded in state.items():
-        if key in present[1] and _decoded_alike(coded, tensors, present[1][key], present[0]):
+        if key not in changed:
             continue
         module, _, name = key.rpartition(".")
         owner = modules[module]
@@ -56,7 +62,7 @@ def restore(encoder: nn.Module, tensors: dict[str, torch.Tensor], state: dict[st
             owner._buffers[name] = value
         else:
             setattr(owner, name, value)
-    for key in present[1].keys() - state.keys():
+    for key in present.keys() - state.keys():
         module, _, name = key.rpartition(".")
         delattr(modules[module], name)
 
@@ -182,21 +188,34 @@ def _decode(coded: Any, storages: dict[str, torch.UntypedStorage]) -> Any:
     return getattr(torch, content) if kind == "dtype" else torch.device(content)
 
 
-def _decoded_alike(one: Any, memory: dict[str, torch.Tensor], other: Any, memory_too: dict[str, torch.Tensor]) -> bool:
-    """Whether two coded values stand for the same content in the same memory layout."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(
-            _decoded_alike(part, memory, other[key], memory_too) for key, part in one.items()
-        )
-    if isinstance(one, list):
-        return len(one) == len(other) and all(
-            _decoded_alike(part, memory, its, memory_too) for part, its in zip(one, other, strict=True)
-        )
-    if isinstance(one, str) and one.startswith("memory/") and one in memory and other in memory_too:
-        return torch.equal(memory[one].cpu(), memory_too[other].cpu())
-    return one == other or (one != one and other != other)
+class _Same:
+    """Whether two coded values stand for the same content, sharing memory in the same way."""
+
+    def __init__(self, memory: dict[str, torch.Tensor], other: dict[str, torch.Tensor]):
+        self.memory, self.other = memory, other
+        self.partner: dict[str, str] = {}  # names of memory, one for one
+
+    def __call__(self, one: Any, other: Any) -> bool:
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict):
+            return one.keys() == other.keys() and all(self(part, other[key]) for key, part in one.items())
+        if isinstance(one, list):
+            return len(one) == len(other) and all(self(*pair) for pair in zip(one, other, strict=True))
+        if isinstance(one, str) and one in self.memory and other in self.other:
+            apart = other in self.partner.values() and self.partner.get(one) != other
+            alike = torch.equal(self.memory[one].cpu(), self.other[other].cpu())
+            return alike and not apart and self.partner.setdefault(one, other) == other
+        return one == other or (one != one and other != other)
+
+
+def _memory(coded: Any) -> set[str]:
+    """The names of memory in a coded value."""
+    if isinstance(coded, dict):
+        coded = list(coded.values())
+    if isinstance(coded, list):
+        return set().union(*map(_memory, coded))
+    return {coded} if isinstance(coded, str) and coded.startswith("memory/") else set()
 
 
 def is_lazy(value: torch.Tensor) -> bool:
