@@ -99,7 +99,7 @@ def read_table(path: Path) -> Table:
             return [dict(_flatten(json.loads(path.read_text(encoding="utf-8"))))]
         if path.suffix == ".npz":
             with np.load(path) as archive:
-                return [{name: _Array(archive[name]) for name in archive.files}]
+                return [{name: _Array(_array(archive[name])) for name in archive.files}]
         return [{name: _Array(array) for name, array in load_file(path).items()}]
     except (
         OSError,
@@ -119,6 +119,13 @@ _ARCHIVE_ERRORS = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, SyntaxError,
     tokenize.TokenError, AttributeError, ArithmeticError, MemoryError, SafetensorError,
 )  # fmt: skip
+
+
+def _array(member: Any) -> np.ndarray:
+    """NumPy gives the bytes of a member that is no array. ValueError then."""
+    if not isinstance(member, np.ndarray):
+        raise ValueError("a member is no array")
+    return member
 
 
 class _Array:

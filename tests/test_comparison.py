@@ -1,6 +1,7 @@
 """What counts as a difference between two files of a result: number by number, column by column, bound by bound."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,10 @@ def test_starts_agree_within_their_precision(json_files, environment, losses, pr
             assert (found is None) == (within or not compared)
             assert found is None or (found.file, found.recorded, found.recreated) == ("one.json", 1.0, factor)
             assert ("gradient steps" in told) == losses and f"within {tolerance:g}" in told
+
+
+def test_an_archive_of_something_else_is_unreadable(tmp_path):
+    with zipfile.ZipFile(tmp_path / "one.npz", "w") as archive:
+        archive.writestr("positions.npy", b"no array")
+    np.savez(tmp_path / "two.npz", positions=np.ones(2))
+    assert compare(tmp_path / "one.npz", tmp_path / "two.npz").column == "(the file itself)"
