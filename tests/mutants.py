@@ -56,7 +56,8 @@ TESTS = {
     "oyster/comparison.py": "tests/test_comparison.py",
     "oyster/pearl/replay.py": "tests/pearl/test_replay_and_rollout.py",
     "oyster/pearl/rollout.py": "tests/pearl/test_replay_and_rollout.py",
-    "oyster/pearl/meta_test.py": "tests/pearl/test_ending_episodes.py tests/pearl/test_protocol.py -k meta_test",
+    "oyster/pearl/meta_test.py": "tests/pearl/test_meta_test_parts.py tests/pearl/test_ending_episodes.py "
+    "tests/pearl/test_protocol.py -k meta_test",
     "reports/statistics.py": f"{REPORTS}_statistics.py -k 'not cover and not how_often'",
     "reports/pairs.py": f"{REPORTS}_aggregate.py {REPORTS}_tables.py -k 'not seldom and not thirty and not thousand'",
     "oyster/pearl/results.py": "tests/pearl/test_results.py",
