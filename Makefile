@@ -34,7 +34,7 @@ demo: .venv/installed
 	@echo "The report: reports/demo/index.html"
 
 test: .venv/installed-dev
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 benchmark: .venv/installed
 	@.venv/bin/snakemake --cores all

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.needs import skip_without
+
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("podman", "runc", "mmdebstrap")
 MARK = "not-for-the-image-3f9c1e"  # in every secret that a build gets
@@ -39,9 +41,6 @@ def why_not() -> str | None:
     """Why no image can be built here, or None."""
     if not os.environ.get("OYSTER_TEST_IMAGE"):
         return "builds an image, which takes minutes: run `make test-image`"
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing:
-        return f"needs {', '.join(missing)} (Debian: apt-get install podman runc mmdebstrap)"
     if os.getuid() != 0:
         return "needs root, to make a base by mmdebstrap and build on it"
     if sys.base_prefix == "/usr":
@@ -157,6 +156,9 @@ def engine(tmp_path_factory):
     reason = why_not()
     if reason:
         pytest.skip(reason)
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        skip_without("podman", f"needs {', '.join(missing)} (Debian: apt-get install podman runc mmdebstrap)")
     asked = os.environ["OYSTER_TEST_IMAGE"]
     engine = Engine(Path(asked) if asked.startswith("/") else tmp_path_factory.mktemp("store"))
     engine.make_base()

@@ -117,10 +117,7 @@ def shrink(params: dict) -> None:
         budget["all"] |= TINY
 
 
-@pytest.fixture(scope="session")
-def untrained(tmp_path_factory) -> Project:
-    """The working tree as a fresh repository with one commit. Do not change it: copy it."""
-    folder = tmp_path_factory.mktemp("untrained") / "project"
+def make_untrained(folder: Path) -> None:
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -137,17 +134,25 @@ def untrained(tmp_path_factory) -> Project:
         content["stages"] = {name: stage for name, stage in content["stages"].items() if name == "environment"}
         lock.write_text(yaml.safe_dump(content))
     project.commit("project")
-    return project
 
 
 @pytest.fixture(scope="session")
-def trained(untrained, tmp_path_factory) -> Project:
+def untrained(made_once) -> Project:
+    """The working tree as a fresh repository with one commit. Do not change it: copy it."""
+    return Project(made_once("untrained", make_untrained))
+
+
+@pytest.fixture(scope="session")
+def trained(untrained, made_once) -> Project:
     """The project after its first `snakemake --cores 2`, committed. Do not change it: copy or clone it."""
-    project = untrained.copy(tmp_path_factory.mktemp("trained") / "project")
-    project.snakemake()
-    project.first_run = project.trained()
-    project.commit()
-    return project
+
+    def train(folder: Path) -> None:
+        shutil.copytree(untrained.folder, folder, symlinks=True, dirs_exist_ok=True)
+        project = Project(folder)
+        project.snakemake()
+        project.commit()
+
+    return Project(made_once("trained", train))
 
 
 @pytest.fixture

@@ -46,8 +46,13 @@ def results_of(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory) -> tuple[Tree, Path]:
-    """Eighteen finished trials, and the report built from them once."""
-    tree = Tree(tmp_path_factory.mktemp("full"), "demo", GRID)
-    tree.write_all()
-    return tree, tree.build()
+def full(made_once) -> tuple[Tree, Path]:
+    """Eighteen finished trials, and the report built from them once. Do not change them."""
+
+    def make(folder: Path) -> None:
+        tree = Tree(folder, "demo", GRID)
+        tree.write_all()
+        tree.build()
+
+    folder = made_once("full", make)
+    return Tree(folder, "demo", GRID), folder / "report"

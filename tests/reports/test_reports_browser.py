@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 from reports import build
+from tests.needs import skip_without
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -16,15 +17,12 @@ QUIET += ["--disable-component-update", "--disable-sync"]
 HOSTILE = "<script>alert(1)</script>"
 PHONE = {"width": 360, "height": 740}
 
-if not CHROMIUM:
-    pytest.skip(
-        "NOT CHECKED IN A BROWSER: no chromium on the PATH (Debian and Ubuntu: apt-get install chromium)",
-        allow_module_level=True,
-    )
-
 
 @pytest.fixture(scope="session")
 def browser():
+    if not CHROMIUM:
+        reason = "NOT CHECKED IN A BROWSER: no chromium on the PATH (Debian and Ubuntu: apt-get install chromium)"
+        skip_without("browser", reason)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser

@@ -47,7 +47,7 @@ class Tree:
     shape: Shape = USUAL
 
     def __post_init__(self) -> None:
-        self.results.mkdir(parents=True)
+        self.results.mkdir(parents=True, exist_ok=True)
         # JSON is YAML, with any name safely quoted.
         self.params.write_text(json.dumps({"grid": {self.name: self.grid}}), encoding="utf-8")
 
