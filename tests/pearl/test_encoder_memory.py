@@ -37,7 +37,7 @@ VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_plain_values_come_back_in_their_types(value):
     encoder = Encoder()
     encoder.kept = encoder.inner.deep = value
