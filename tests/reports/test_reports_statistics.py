@@ -127,6 +127,7 @@ def test_the_plain_percentile_bootstrap_would_cover_too_little_at_ten_seeds():
     assert coverage(*np.quantile(resampled, [0.025, 0.975], axis=1), 0.0) < 0.92
 
 
+@pytest.mark.filterwarnings("error")
 def test_what_n_cannot_support_is_nan_and_says_why():
     one, none = summarise([4.0]), summarise([])
     assert (one.n, one.mean) == (1, 4.0)
@@ -237,6 +238,7 @@ def test_power_is_how_often_a_test_finds_the_effect():
     assert power(1.5, 8) == pytest.approx(found.mean(), abs=0.01)
 
 
+@pytest.mark.filterwarnings("error")
 def test_improvement_is_mann_and_whitneys_u():
     first, second = [3.0, 1.0, 2.0, 2.0], [2.0, 0.0, 5.0]
     assert improvement(first, second) == stats.mannwhitneyu(first, second).statistic / 12
@@ -269,6 +271,9 @@ def test_improvement_intervals_cover_at_least_as_often_as_they_say(n, shift):
 def test_the_mean_of_intervals_narrows_with_the_root_of_their_number():
     assert mean_of_intervals([0.6], [0.5], [0.8]) == pytest.approx((0.6, 0.5, 0.8))
     assert mean_of_intervals([0.6] * 4, [0.4] * 4, [0.7] * 4) == pytest.approx((0.6, 0.5, 0.65))
+    middle, low, high = mean_of_intervals([[0.6], [0.2]], [[0.5], [0.1]], [[0.8], [0.5]])  # row by row
+    assert [middle.tolist(), low.tolist(), high.tolist()] == [[0.6, 0.2], pytest.approx([0.5, 0.1]),
+                                                              pytest.approx([0.8, 0.5])]  # fmt: skip
 
 
 def test_the_same_values_give_the_same_numbers():
@@ -276,3 +281,89 @@ def test_the_same_values_give_the_same_numbers():
     assert interval(values) == interval(values)
     assert stratified_estimate([values, values[:5]]) == stratified_estimate([values, values[:5]])
     assert statistics.stratified_estimate([values], seed=1) != stratified_estimate([values])
+
+
+# --- in few numbers, what the simulations above hold in many ----------------------------------------------------------
+
+
+def test_single_precision_and_integers_are_reckoned_in_double():
+    """As the same numbers are in Python; in single precision the sums of these would be rounded."""
+    values = np.float32([1e8, 1.0, 3.0, 1e8 + 8, 5.0, 7.0, 1e8, 1.0, 2.0, 3.0, 4.0])
+    for found in (mean, standard_deviation, t_interval, summarise, interval, mean_estimate):
+        assert found(values[:9]) == found(values[:9].tolist()), found
+    assert interval(values) == interval(values.tolist())
+    assert stratified_estimate([values]) == stratified_estimate([values.tolist()])
+    assert normalise(values, 0.1, 0.7).tolist() == normalise(values.tolist(), 0.1, 0.7).tolist()
+    assert improvement([True, True], [True, False]) == 0.75
+    assert [part.tolist() for part in mean_of_intervals([1, 0], [0, 0], [1, 1])] == pytest.approx([0.5, 0, 0.5 + 0.5])
+    assert power(np.int64(1), [17]) == power(1.0, 17.0) and power([0.5, 1], 30).shape == (2,)
+    assert holm([0.02, None]).tolist() == pytest.approx([0.02, math.nan], nan_ok=True)
+
+
+def test_from_ten_seeds_on_the_interval_is_the_bootstraps():
+    values = random().normal(size=(25, 11))
+    assert interval(values[0, :2]) == (*t_interval(values[0, :2]), "Student's t")
+    assert interval(values[0, :9]) == (*t_interval(values[0, :9]), "Student's t")
+    assert interval(values[0, :10]).method == "bootstrap, expanded percentiles"
+    for n in (10, 11):
+        low, high = intervals(values[:, :n])  # holds each to one that is reckoned otherwise
+        assert (low < values[:, :n].mean(axis=1)).all() and (values[:, :n].mean(axis=1) < high).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_the_stratified_estimate_is_the_one_reckoned_otherwise(n):
+    stratified_estimates(random().normal([[0.3], [0.5], [0.7]], 0.1, (25, 3, n)), resamples=50)
+
+
+def test_the_stratified_estimate_counts_the_strata_that_vary():
+    estimate = stratified_estimate([[0.0, 1.0, 2.0], [5.0] * 4, [1.0, 3.0]])
+    assert estimate.degrees == 2 + 1
+    flat = stratified_estimate([[1.0] * 4, [2.0] * 3])
+    assert (flat.standard_error, flat.degrees) == (0.0, 2)
+    one = stratified_estimate([[1.0, 2.0], [1.0]])
+    assert one.value == pytest.approx(4 / 3) and math.isnan(one.standard_error) and math.isnan(one.degrees)
+    assert stratified_estimate([[0.0, 2.0], [4.0, 7.0, 9.0]]).degrees == 3
+
+
+def test_estimates_of_one_seed_of_equal_seeds_and_of_a_figure():
+    assert mean_estimate([1.0, 2.0, 6.0]) == pytest.approx((3.0, math.sqrt(7 / 3), 2))
+    assert mean_estimate([0.1] * 3) == (0.1, 0.0, 2)
+    assert mean_estimate([4.0]) == pytest.approx((4.0, math.nan, math.nan), nan_ok=True)
+    assert mean_estimate([1.0, 3.0]) == pytest.approx((2.0, 1.0, 1))
+    assert (constant(3.0).value, constant(3.0).standard_error) == (3.0, 0.0)
+    apart = difference(constant(3.0), mean_estimate([1.0, 2.0, 6.0]))
+    assert apart.p == pytest.approx(1.0) and apart.low == pytest.approx(-apart.high)
+
+
+def test_the_bounds_of_an_improvement_narrow_to_the_last_bit():
+    """Of equal samples the interval is symmetric, and what it solves is solved far beyond what is shown."""
+    low, high = improvement_interval([0.5, 0.75, 0.0], [5, 4, 2], [5, 4, 2])
+    assert low[0] == pytest.approx(1 - high[0], abs=1e-13) and 0 < low[0] < 0.5
+    assert low[2] == pytest.approx(0, abs=1e-13) and high[2] < 1  # two below two others
+    one = high[1]
+    variance = one * (1 - one) * (1 + 3 * ((1 - one) / (2 - one) + one / (1 + one))) / 16
+    assert one - 0.75 == pytest.approx(stats.t.ppf(0.975, 6) * math.sqrt(variance), abs=1e-12)
+    assert np.isnan(improvement_interval(1.0, 3, 1)).all() and not np.isnan(improvement_interval(1.0, 2, 2)).any()
+    assert math.isnan(improvement([1.0], []))
+
+
+def test_a_power_between_two_tails():
+    """Of no effect it is the significance; a sign changes nothing; what SciPy cannot evaluate is certain."""
+    assert power(0.0, 5) == pytest.approx(0.05)
+    assert power(-0.7, 12) == pytest.approx(power(0.7, 12))
+    assert power([1e9, 1e3], 2).tolist() == [1.0, 1.0]
+
+
+def test_a_power_at_three_seeds_is_what_a_test_finds():
+    rng = random()
+    found = stats.ttest_ind(rng.normal(3, 1, (8000, 3)), rng.normal(0, 1, (8000, 3)), axis=1).pvalue < 0.05
+    assert power(3, np.int64(3)) == pytest.approx(found.mean(), abs=0.02)
+
+
+def test_the_seeds_needed_are_the_fewest():
+    for effect in (5.0, 2.5, 1.3, 0.4, 0.13):
+        needed = int(seeds_needed(effect))
+        assert power(effect, needed) >= 0.8 and (needed == 2 or power(effect, needed - 1) < 0.8)
+    assert seeds_needed([19.0, math.inf]).tolist() == [2, 2]
+    needed = seeds_needed(np.linspace(0.126, 0.125, 201))
+    assert needed[np.isfinite(needed)].max() == 1000 and np.isinf(needed[-1])
