@@ -1,17 +1,24 @@
 """Whether a result's origin is told truly: the commit, what was edited, what is off the lock; and its last five."""
 
 import csv
+import hashlib
 import json
+import os
 import platform
+import resource
 import subprocess
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file
 from oyster.runtime import provenance
+from oyster.runtime.errors import InputError
 from oyster.settings import load_params, trial_settings
 from oyster.trial import run_trial
 
@@ -63,6 +70,105 @@ def test_outside_git_nothing_is_claimed(tmp_path, monkeypatch):
     assert provenance.commit() == {"commit": None, "dirty": None, "diff_sha256": None, "unreadable": []}
 
 
+def test_each_way_to_change_a_file_is_another_difference(tree):
+    """And each undone leaves none."""
+    run, hashes = tree / "docker" / "run", set()
+    run.unlink()
+    hashes.add(provenance.commit()["diff_sha256"])
+    run.symlink_to("elsewhere")
+    hashes.add(provenance.commit()["diff_sha256"])
+    run.unlink()
+    run.symlink_to("1\n")
+    hashes.add(provenance.commit()["diff_sha256"])
+    run.unlink()
+    run.write_text("elsewhere")
+    hashes.add(provenance.commit()["diff_sha256"])
+    run.write_text("1\n")
+    assert provenance.commit()["dirty"] is False
+    run.chmod(0o755)
+    hashes.add(provenance.commit()["diff_sha256"])
+    run.chmod(0o644)
+    (tree / "oyster" / "new.py").write_text("1\n")
+    hashes.add(provenance.commit()["diff_sha256"])
+    (tree / "oyster" / "new.py").rename(tree / "oyster" / "newer.py")
+    hashes.add(provenance.commit()["diff_sha256"])
+    assert len(hashes) == 7 and None not in hashes
+    (tree / "oyster" / "newer.py").rename(tree / "oyster" / "new.py~")  # an editor's
+    assert provenance.commit()["dirty"] is False
+
+
+def test_a_repository_inside_counts_by_its_files(tree):
+    inner = tree / "encoders" / "inner"
+    (inner / "deep").mkdir(parents=True)
+    (inner / "a.py").write_text("1\n")
+    (inner / "deep" / "b.txt").write_text("1\n")
+    for arguments in (("init", "--quiet"), ("add", "--all"), (*IDENTITY, "commit", "--quiet", "--message", "all")):
+        subprocess.run(["git", *arguments], cwd=inner, check=True)
+    first = provenance.commit()
+    assert first["dirty"] is True and first["unreadable"] == []
+    (inner / ".git" / "description").write_text("2\n")
+    assert provenance.commit() == first
+    (inner / "deep" / "b.txt").write_text("2\n")
+    assert provenance.commit()["diff_sha256"] != first["diff_sha256"]
+
+
+def test_what_cannot_be_read_is_named(tree, monkeypatch):
+    (tree / "encoders" / "mlp.py").unlink()
+    os.mkfifo(tree / "encoders" / "mlp.py")
+    told = provenance.commit()
+    assert told["dirty"] is True and told["unreadable"] == ["encoders/mlp.py: neither a file nor a folder"]
+    (tree / "encoders" / "mlp.py").unlink()
+    (tree / "encoders" / "mlp.py").write_text("2\n")
+    for error, words in (
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (OSError(), "cannot be read"),
+    ):
+        monkeypatch.setattr(Path, "read_bytes", lambda path, error=error: (_ for _ in ()).throw(error))
+        assert provenance.commit()["unreadable"] == [f"encoders/mlp.py: {words}"]
+
+
+def test_a_git_that_cannot_say_what_differs_is_no_clean_tree(tree):
+    (tree / ".git" / "index").write_bytes(b"spoilt")
+    told = provenance.commit()
+    assert told["commit"] and told["dirty"] is True and told["diff_sha256"] is None
+    assert [text.partition(":")[0] for text in told["unreadable"]] == ["git diff", "git ls-files"]
+
+
+def test_a_git_that_refuses_to_look_is_an_error(tree, monkeypatch):
+    refused = subprocess.CompletedProcess([], 128, b"", b"fatal: detected dubious ownership in repository")
+    monkeypatch.setattr(provenance, "run_git", lambda *arguments: refused)
+    with pytest.raises(InputError, match="dubious ownership"):
+        provenance.commit()
+
+
+def test_the_hash_of_the_sources_is_of_their_names_and_contents(tree):
+    def of(*names):
+        return provenance.sources_sha256([tree / name for name in names])
+
+    first = of("oyster", "encoders/mlp.py")
+    assert len(first) == 64 and of("encoders/mlp.py", "oyster") == first
+    (tree / "oyster" / "note.txt").write_text("no source\n")
+    assert of("oyster", "encoders/mlp.py") == first
+    hashes = {first, of("oyster"), of("encoders/mlp.py")}
+    (tree / "oyster" / "pearl" / "agent.py").write_text("2\n")
+    hashes.add(of("oyster", "encoders/mlp.py"))
+    (tree / "oyster" / "pearl" / "agent.py").rename(tree / "oyster" / "agent.py")
+    hashes.add(of("oyster", "encoders/mlp.py"))
+    assert len(hashes) == 5
+
+
+def test_the_hash_of_the_sources_is_the_same_in_another_place(tree, tmp_path, monkeypatch):
+    first = provenance.sources_sha256([tree / "oyster"])
+    (tree / "moved").mkdir()
+    (tree / "oyster").rename(tree / "moved" / "oyster")
+    monkeypatch.setattr(provenance, "ROOT", tree / "moved")
+    assert provenance.sources_sha256([tree / "moved" / "oyster"]) == first
+
+
+def test_a_hash_of_json_is_of_its_content():
+    assert provenance.sha256_of_json({"b": 1, "a": [2]}) == hashlib.sha256(b'{"a": [2], "b": 1}').hexdigest()
+
+
 # --- the lock ---------------------------------------------------------------------------------------------------------
 
 
@@ -101,6 +207,109 @@ def test_each_package_off_the_lock_is_told_with_both_versions(name, off_lock, in
 
 def test_another_python_is_told(off_lock):
     assert off_lock({}, "3.99") == [f"python {platform.python_version()}, locked 3.99"]
+
+
+def test_a_package_that_is_missing_or_not_locked(off_lock, installed, tmp_path, monkeypatch):
+    del installed["gymnasium"]
+    monkeypatch.setattr(provenance, "version", lambda name: installed[name] if name in installed else absent(name))
+    assert off_lock({"gymnasium": "1.0.0"}) == ["gymnasium None, locked 1.0.0"]
+    assert provenance.environment()["gymnasium"] is None
+    (tmp_path / "requirements.txt").write_text("numpy==2.0.0 ; python_version > '3'  # comment\nscipy>=1\n\n")
+    assert provenance.environment()["off_lock"] == ["numpy 1.0.0, locked 2.0.0"]
+    (tmp_path / "requirements.txt").unlink()
+    told = provenance.environment()
+    assert told["off_lock"] == [] and told["lock_sha256"] is None
+
+
+def absent(name: str):
+    raise PackageNotFoundError(name)
+
+
+def test_the_environment_names_itself(installed, monkeypatch):
+    lock = Path(__file__).resolve().parents[1] / "requirements.txt"
+    for name in ("OYSTER_RUNTIME", "OYSTER_IMAGE_DIGEST", *provenance.ARITHMETIC_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+    told = provenance.environment()
+    assert (told["runtime"], told["image_digest"], told["variables"]) == ("host", None, {})
+    assert told["lock_sha256"] == hashlib.sha256(lock.read_bytes()).hexdigest()
+    assert told["python"] == platform.python_version()
+    assert {name: told[name] for name in installed} == installed
+    monkeypatch.setenv("OYSTER_RUNTIME", "podman")
+    monkeypatch.setenv("OYSTER_IMAGE_DIGEST", "sha256:1")
+    monkeypatch.setenv("MKL_CBWR", "AVX2")
+    told = provenance.environment()
+    assert (told["runtime"], told["image_digest"]) == ("podman", "sha256:1")
+    assert told["variables"] == {"MKL_CBWR": "AVX2"}
+
+
+def test_a_record_of_the_environment_that_cannot_be_read_is_a_problem(off_lock, tmp_path, monkeypatch):
+    off_lock({})
+    assert provenance.environment_problem() is None
+    (tmp_path / "environment.json").write_text("{")
+    assert "is not valid JSON" in provenance.environment_problem()
+    assert provenance.environment()["off_lock"] == []
+    (tmp_path / "environment.json").unlink()
+    assert provenance.environment_problem() is None and provenance.environment()["off_lock"] == []
+
+
+# --- the machine ------------------------------------------------------------------------------------------------------
+
+CORES = """\
+processor\t: 0
+cpu family\t: 6
+model\t\t: 143
+model name\t: Some CPU: v4
+stepping\t: 8
+
+processor\t: 1
+model name\t: Another
+"""
+
+
+@pytest.fixture
+def proc(tmp_path, monkeypatch) -> Path:
+    """A folder that is taken for /proc."""
+    monkeypatch.setattr(provenance, "Path", lambda path: tmp_path / Path(path).relative_to("/proc"))
+    (tmp_path / "self").mkdir()
+    return tmp_path
+
+
+def test_the_cpu_is_the_first_cores(proc, monkeypatch):
+    (proc / "cpuinfo").write_text(CORES)
+    told = provenance.hardware("cpu")
+    assert (told["cpu"], told["cpu_family"], told["gpu"]) == ("Some CPU: v4", "6/143/8", None)
+    assert told["cores"] == os.cpu_count() and told["instructions"] == torch.backends.cpu.get_cpu_capability()
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    assert provenance.hardware("cuda")["gpu"] == "Some GPU" and provenance.hardware("cpu")["gpu"] is None
+
+
+@pytest.mark.parametrize("processor, told", [("arm", "arm"), ("", "aarch64")])
+def test_without_cpuinfo_the_platform_is_asked(processor, told, proc, monkeypatch):
+    monkeypatch.setattr(platform, "processor", lambda: processor)
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    hardware = provenance.hardware("cpu")
+    assert (hardware["cpu"], hardware["cpu_family"]) == (told, "?/?/?")
+
+
+def test_peak_memory_is_that_of_this_process(proc, monkeypatch):
+    usage = {resource.RUSAGE_SELF: SimpleNamespace(ru_maxrss=3072)}
+    monkeypatch.setattr(resource, "getrusage", usage.__getitem__)
+    assert provenance.peak_memory_mb() == 3.0
+    (proc / "self" / "status").write_text("Name:\tpython\nVmRSS:\t 512 kB\n")
+    assert provenance.peak_memory_mb() == 3.0
+    (proc / "self" / "status").write_text("VmPeak:\t 9 kB\nVmHWM:\t  2048 kB\nVmRSS:\t 512 kB\n")
+    assert provenance.peak_memory_mb() == 2.0
+
+
+@pytest.mark.parametrize("part, name, same", [
+    ("hardware", "cpu", False), ("hardware", "cpu_family", False), ("hardware", "instructions", False),
+    ("hardware", "gpu", False), ("hardware", "cores", True), ("environment", "runtime", True),
+    *(("environment", name, False) for name in provenance.PACKAGES),
+])  # fmt: skip
+def test_a_kind_is_what_the_bytes_may_hang_on(part, name, same):
+    record = {"hardware": provenance.hardware("cpu"), "environment": provenance.environment()}
+    other = record | {part: record[part] | {name: "another"}}
+    assert (provenance.kind(other) == provenance.kind(record)) is same
 
 
 def test_a_trial_records_both(tree, tmp_path, monkeypatch, off_lock):
