@@ -1,5 +1,6 @@
 """The protocol's table, to the letter; and that whatever cannot be used in params.yaml is named."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from oyster.runtime.errors import InputError
 from oyster.settings import load_params, schema, trial_settings
 
 ROOT = Path(__file__).resolve().parents[1]
+CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text())
 COLUMNS = ("cheetah-vel", "point-robot", "sparse-point-robot")
 BENCHMARK = {
     "num_iterations": (20, 20, 20),
@@ -70,7 +72,7 @@ def test_schema_file_is_the_models():
 
 
 def edited(tmp_path, change) -> Path:
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = deepcopy(CONTENT)
     change(content)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))

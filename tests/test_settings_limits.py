@@ -1,6 +1,8 @@
 """Where settings end: the last value that is taken and the first that is not; what stands in a message and what not."""
 
+import json
 import math
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,17 @@ TRIAL = {"environment": "point-robot", "encoder": "mlp", "seed": 0, "budget": "d
 
 
 @pytest.fixture
-def edited(tmp_path):
-    """Call it with a function that changes params.yaml's content, for a file of the changed content."""
+def edited(tmp_path, monkeypatch):
+    """Call it with a function that changes params.yaml's content, for a file of the changed content.
+
+    The file is JSON, which is read in no time; files of YAML are for test_settings.py.
+    """
+    monkeypatch.setattr(module, "read_plain_yaml", lambda path: json.loads(Path(path).read_text()))
 
     def write(change) -> Path:
-        content = yaml.safe_load(yaml.safe_dump(CONTENT))
+        content = deepcopy(CONTENT)
         change(content)
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+        (tmp_path / "params.yaml").write_text(json.dumps(content))
         return tmp_path / "params.yaml"
 
     return write
@@ -67,8 +73,8 @@ def test_odd_arguments_are_named_by_their_place():
         TypeAdapter(module.Arguments).validate_python({"a": [0, {"b": math.nan}]})
 
 
-def test_settings_cannot_be_changed_and_hold_tuples():
-    settings = trial_settings(load_params(ROOT / "params.yaml"), **TRIAL)
+def test_settings_cannot_be_changed_and_hold_tuples(edited):
+    settings = trial_settings(load_params(edited(lambda p: None)), **TRIAL)
     with pytest.raises(ValidationError):
         settings.seed = 1
     assert isinstance(settings.encoder_hidden_sizes, tuple)
@@ -147,7 +153,7 @@ def test_trials_that_would_be_one_stage_are_told(edited):
 
 
 def test_the_grids_that_a_pipeline_needs_are_asked_for(edited):
-    assert load_params(ROOT / "params.yaml", grids=["demo", "benchmark"]).grid.keys() >= {"demo", "benchmark"}
+    assert load_params(edited(lambda p: None), grids=["demo", "benchmark"]).grid.keys() >= {"demo", "benchmark"}
     for key in ("grid", "budgets"):
         path = edited(lambda p, key=key: p[key].pop("demo"))
         load_params(path, grids=["benchmark"])
