@@ -83,6 +83,7 @@ def test_settings_cannot_be_changed_and_hold_tuples(edited):
 @pytest.mark.parametrize("change, fits", [
     ({"num_steps_prior": 0, "num_steps_posterior": 1}, True),
     ({"num_steps_prior": 1, "num_steps_posterior": 0}, True),
+    ({"num_steps_prior": 5, "num_steps_posterior": 5}, True),
     ({"num_steps_prior": 0, "num_steps_posterior": 0}, False),
     ({"embedding_batch_size": 64, "embedding_mini_batch_size": 64}, True),
     ({"embedding_batch_size": 64, "embedding_mini_batch_size": 65}, False),
@@ -134,10 +135,17 @@ def names(message: str) -> list[str]:
     (lambda p: p.update(extra=1), ["extra"]),
     (lambda p: p["grid"]["demo"].update(seeds=[]), ["grid.demo.seeds"]),
     (lambda p: p["grid"]["demo"].update(seeds=["x", 1.5]), ["grid.demo.seeds.0", "grid.demo.seeds.1"]),
+    (lambda p: p["grid"]["demo"].update(seeds=["x"]), ["grid.demo.seeds.0"]),
     (lambda p: p["grid"].update(demo=3), ["grid.demo"]),
+    (lambda p: p["encoders"].update(mlp={"a": [1, math.nan]}), ["encoders.mlp.a.1"]),
 ])  # fmt: skip
 def test_each_problem_is_told_once_under_its_key(change, told, edited):
     assert names(refusal(edited(change))) == told
+
+
+def test_a_grid_may_be_one_trial(edited):
+    grid = {"environments": ["point-robot"], "encoders": ["mlp"], "seeds": [3]}
+    assert load_params(edited(lambda p: p["grid"].update(demo=grid))).grid["demo"].seeds == (3,)
 
 
 def test_trials_that_would_be_one_stage_are_told(edited):
