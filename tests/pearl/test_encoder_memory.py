@@ -31,9 +31,9 @@ def moved(encoder: nn.Module, into: nn.Module) -> nn.Module:
 
 
 VALUES = [
-    True, 3, -1.5, math.inf, "text", "memory/0", None, [1, [2.5, "a"]], (1, (2,)), {1, 2, 30}, frozenset({"b", "a"}),
-    deque([1, 2, 3], maxlen=4), deque([1]), {"a": 1, 2: (3,)}, OrderedDict([("z", 1), ("a", 2)]), [], {}, set(),
-    torch.float64, torch.device("cpu"), torch.Size([2, 3]),
+    True, 3, -1.5, math.inf, "text", "memory/0", None, [1, [2.5, "a"]], (1, (2,)), {1, 2, 30}, {1, "a", None},
+    frozenset({"b", "a"}), deque([1, 2, 3], maxlen=4), deque([1]), {"a": 1, 2: (3,)}, OrderedDict([("z", 1), ("a", 2)]),
+    [], {}, set(), torch.float64, torch.device("cpu"), torch.Size([2, 3]),
 ]  # fmt: skip
 
 
@@ -67,7 +67,8 @@ def test_tensors_come_back_with_their_strides(value):
 
 ARRAYS = [
     np.arange(6, dtype=np.int16).reshape(2, 3), np.arange(6.0).reshape(2, 3).T, np.float32(1.5), np.array(2),
-    np.array(["a", "bc"]), np.zeros((0, 2)), np.array([1, 2], ">i4"), np.datetime64("2020-01-01"),
+    np.array(["a", "bc"]), np.zeros((0, 2)), np.array([1, 2], ">i4"), np.array([True, False, True]),
+    np.datetime64("2020-01-01"),
 ]  # fmt: skip
 
 
@@ -130,6 +131,44 @@ def test_what_is_as_it_was_stays_the_object_that_it_is():
     assert into.same is same and into.steps is steps
     assert into.other is not other and into.other[0].tolist() == [1, 2, 1]
     assert into.named == {"y": 1}
+
+
+def test_it_stays_so_where_memory_has_another_number():
+    encoder, into = Encoder(), Encoder()
+    encoder.first, into.first = torch.ones(4), 1
+    for one in (encoder, into):
+        twice = torch.arange(3.0)
+        one.same, one.twice = {"a": [torch.ones(3)]}, [twice, twice, twice[1:]]
+    same, twice = into.same, into.twice
+    moved(encoder, into)
+    assert into.same is same and into.twice is twice and into.first.tolist() == [1] * 4
+
+
+def test_what_shares_memory_moves_together_by_however_many_steps():
+    encoder, into = Encoder(), Encoder()
+    for number, one in enumerate((encoder, into)):
+        left, right, alone = torch.ones(2), torch.zeros(3), torch.full((4,), 2.0)
+        one.changed, one.between, one.last, one.alone = [number, left], [left[:1], right], right[:2], alone
+    alone = into.alone
+    moved(encoder, into)
+    assert into.changed[0] == 0 and into.alone is alone
+    into.changed[1].add_(1)
+    into.last.add_(5)
+    assert into.between[0].tolist() == [2] and into.between[1].tolist() == [5, 5, 0]
+
+
+def test_what_is_restored_has_memory_of_its_own():
+    encoder, into = Encoder(), Encoder()
+    encoder.kept = torch.ones(2)
+    tensors, state = capture(encoder)
+    restore(into, tensors, state)
+    into.kept.add_(1)
+    assert encoder.kept.tolist() == [1, 1]
+
+
+def test_the_mode_is_no_memory():
+    encoder = Encoder().eval()
+    assert all(module.training for module in moved(encoder, Encoder()).modules())
 
 
 @pytest.mark.parametrize("one, two", [
@@ -210,6 +249,13 @@ def test_weights_that_belong_nowhere_are_an_error(extra):
         load_weights(buffered(torch.ones(1)), {extra: torch.ones(1), **state})
     with pytest.raises(RuntimeError, match="size mismatch"):
         load_weights(buffered(torch.ones(1)), state | {"0.weight": torch.ones(3, 2)})
+
+
+def test_only_what_belongs_nowhere_is_named():
+    state = buffered(torch.ones(3, 2)).state_dict()
+    with pytest.raises(RuntimeError, match=r"9\.weight") as raised:
+        load_weights(buffered(torch.ones(1, 2)), {"9.weight": torch.ones(1), **state})
+    assert "size mismatch" not in str(raised.value)
 
 
 def test_differing_weights_are_named():
