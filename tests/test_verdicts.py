@@ -105,7 +105,9 @@ def test_a_file_that_differs_is_named(name, result, rerun, said):
     (result / name).write_text("\n".join([*lines[:-1], lines[-1].replace(lines[-1].split(",")[0], "9", 1)]) + "\n")
     verdict = verify(result, say=said.append)
     assert verdict.word == "different" and verdict.reason.startswith(f"{name}, row {len(lines) - 2}, column ")
-    assert first_difference(result, rerun["folder"], None).file == name
+    found = first_difference(result, rerun["folder"], None)
+    was = float(lines[-1].split(",")[0])
+    assert (found.file, float(found.recorded), float(found.recreated)) == (name, 9, was)
 
 
 def test_other_hardware_is_named_and_counts_where_bytes_differ(result, rerun, said):
@@ -248,4 +250,9 @@ def test_results_are_found_below_and_drawn_without_repeats(tmp_path):
         find_results(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no result"):
+        find_results(tmp_path / "empty")
+    for name in ("one", "two"):
+        (tmp_path / "empty" / name).mkdir()
+        (tmp_path / "empty" / name / "metrics.json").write_text("{}")
+    with pytest.raises(InputError, match="2 results"):
         find_results(tmp_path / "empty")
