@@ -35,19 +35,7 @@ SLOW = (
     "safetensors.numpy", "scipy.stats", "pandas", "pydantic", "gymnasium", "mujoco", "click", "rich.console", "yaml",
     "seaborn", "PIL.Image", "jinja2",
 )  # fmt: skip
-# Only test_*.py is a test: pytest would load oyster/pearl/meta_test.py itself, past the import hook.
-PYTEST = [
-    "-o",
-    "python_files=test_*.py",
-    "-x",
-    "-q",
-    "-p",
-    "pytest_timeout",
-    "-p",
-    "no:cacheprovider",
-    "-p",
-    "no:faulthandler",
-]
+PYTEST = shlex.split("-x -q -p pytest_timeout -p no:cacheprovider -p no:faulthandler")
 GOLDEN, REPORTS = "tests/golden/test_golden.py", "tests/reports/test_reports"
 # A module, and the tests that are about it: quick ones, and in this process, since a subprocess sees no mutant.
 TESTS = {

@@ -230,10 +230,10 @@ def test_demo_trains_whatever_is_committed_and_leaves_git_alone(trained, tmp_pat
 # --- the two graphs ---------------------------------------------------------------------------------------------------
 
 
-def test_both_graphs_name_the_same_trials(trained):
-    listed = trained.run("dvc", "stage", "list", "--name-only").stdout.split()
+def test_both_graphs_name_the_same_trials(project):
+    listed = project.run("dvc", "stage", "list", "--name-only").stdout.split()
     by_dvc = {name.removeprefix("train@") for name in listed if name.startswith("train@")}
-    summary = trained.run("snakemake", "--cores", "1", "--forceall", "--dry-run", "--printshellcmds")
+    summary = project.run("snakemake", "--cores", "1", "--forceall", "--dry-run", "--printshellcmds")
     text = summary.stdout + summary.stderr
     by_snakemake = {word.removeprefix("train@") for word in text.split() if word.startswith("train@")}
     assert by_dvc == by_snakemake == {trial.replace("/", "-") for trial in ALL}

@@ -156,9 +156,9 @@ def test_what_it_looks_like_stands_in_the_page(full):
     assert [base64.b64decode(uri) for uri in uris] == [file.read_bytes() for file in files]
 
 
-def test_the_same_results_give_the_same_bytes_wherever_they_are_written(full):
+def test_the_same_results_give_the_same_bytes_wherever_they_are_written(full, tmp_path):
     tree, out = full
-    assert everything(tree.build("elsewhere")) == everything(out)
+    assert everything(tree.build(tmp_path / "elsewhere")) == everything(out)
 
 
 def test_no_trial_at_all(new_tree):

@@ -48,8 +48,9 @@ class Tree:
 
     def __post_init__(self) -> None:
         self.results.mkdir(parents=True, exist_ok=True)
-        # JSON is YAML, with any name safely quoted.
-        self.params.write_text(json.dumps({"grid": {self.name: self.grid}}), encoding="utf-8")
+        if not self.params.exists():  # another process may be reading it
+            # JSON is YAML, with any name safely quoted.
+            self.params.write_text(json.dumps({"grid": {self.name: self.grid}}), encoding="utf-8")
 
     @property
     def results(self) -> Path:
@@ -62,7 +63,7 @@ class Tree:
     def read_grid(self) -> Grid:
         return read_grid(self.params, self.name)
 
-    def build(self, out: str = "report") -> Path:
+    def build(self, out: str | Path = "report") -> Path:
         build(self.read_grid(), self.results, self.root / out)
         return self.root / out
 
