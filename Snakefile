@@ -38,7 +38,10 @@ onsuccess: record()
 onerror: record()
 
 def wanted(grid):  # the trials too: a report that is there does not say that they are
-    return [REPORTS[grid], *(ancient(str(each.key_file)) for each in TRIALS[grid])]
+    return [REPORTS[grid], *(str(each.key_file) for each in TRIALS[grid])]
+
+def unless(output, needed):  # what is there needs nothing: else Snakemake would run it again after what it needs
+    return lambda w: [] if Path(output.format(**w)).exists() else needed(w)
 
 rule all:
     input: wanted("benchmark")
@@ -58,7 +61,7 @@ rule image:  # the CUDA image, which no other target asks for
     shell: "python docker/image.py --variant cuda"
 
 rule trial:
-    input: ancient(ENVIRONMENT)
+    input: unless(RESULT + "/{key}.key.json", lambda w: [ENVIRONMENT])
     output: RESULT + "/{key}.key.json"
     log: "logs/{grid}/{env}/{agent}/{seed}.{key}.log"
     message: "{wildcards.grid}: {wildcards.agent} on {wildcards.env}, seed {wildcards.seed}"
@@ -70,7 +73,7 @@ rule trial:
         + " --expect-key {wildcards.key} --record-failure > {log} 2>&1"
 
 rule report:
-    input: lambda w: [ancient(str(each.key_file)) for each in TRIALS[w.grid]]
+    input: unless("reports/{grid}/{key}.key.json", lambda w: [str(each.key_file) for each in TRIALS[w.grid]])
     output: report("reports/{grid}/{key}.key.json", category="{grid}", caption="reports/captions/report.rst")
     message: "{wildcards.grid}: report"
     shell: "python -m oyster report {wildcards.grid} --expect-key {wildcards.key}"

@@ -87,6 +87,21 @@ def test_a_second_run_trains_nothing_under_either_tool(project):
     assert project.status() == ""
 
 
+def test_in_a_fresh_clone_a_new_agent_is_all_that_is_trained(trained, tmp_path):
+    """Its results have no weights there, and nothing has been set up yet: neither is a reason to train the others."""
+    clone = trained.clone(tmp_path / "clone")
+
+    def add(params):
+        params["agents"]["wide"] = {"encoder": "mlp", "settings": {"net_size": 16}}
+        params["grids"]["benchmark"]["agents"].append("wide")
+
+    clone.edit_params(add)
+    new = {"point-robot/wide/1", "sparse-point-robot/wide/1"}
+    assert planned_by_snakemake(clone) == new
+    clone.snakemake()
+    assert clone.trained() == new
+
+
 def test_a_fresh_clone_has_nothing_to_do(trained, tmp_path):
     clone = trained.clone(tmp_path / "clone")
     nothing_to_do(clone)
@@ -186,11 +201,12 @@ def test_an_older_commit_and_back_trains_nothing(project):
     project.commit("edited")
     project.run("git", "checkout", "--quiet", "HEAD~1")
     project.trained()
-    nothing_to_do(project)
+    assert planned_by_snakemake(project) == set()
     told = project.run("python", "-m", "oyster", "simulate", FIRST, "--out", "moved", check=False)
     assert told.returncode == 2 and "dvc checkout" in told.stderr  # the weights are the newer commit's
     project.run("dvc", "checkout", "--quiet")
     assert project.run("python", "-m", "oyster", "simulate", FIRST, "--out", "moved").returncode == 0
+    nothing_to_do(project)
     project.run("git", "checkout", "--quiet", "main")
     project.run("dvc", "checkout", "--quiet")
     nothing_to_do(project)
