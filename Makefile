@@ -2,8 +2,7 @@
 # make test        run every test
 # make benchmark   bring results/benchmark and its report up to date (days on two cores, if everything is stale)
 # make bench       time the engine on one CPU thread: benchmarks/results.json; make bench-gpu on a GPU
-# make canary      say whether an edit of the engine changed its behaviour; make canary-record stores the present one
-# make keep-results  where it did not: record the benchmark's results against the edited engine, without retraining
+# make bench-scale  what the pipeline costs at TRIALS (1000) fast trials: hours; TRIALS=100 for minutes
 # make kills       kill tiny trials at random moments, KILLS times (300): each must end with the same bytes
 # make fuzz        spoil params.yaml and recorded files, TRIES times (2000): each must be a sentence, never a traceback
 # make mutants     do the tests notice a wrong module? MODULE=name for one, JOBS at a time (2): tests/mutants.md
@@ -26,7 +25,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-ve
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test benchmark bench bench-gpu lock canary canary-record keep-results kills fuzz mutants
+.PHONY: demo test benchmark bench bench-scale bench-gpu lock kills fuzz mutants
 .PHONY: pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
@@ -45,19 +44,15 @@ bench: .venv/installed
 	@.venv/bin/python benchmarks/rollouts.py
 	@.venv/bin/python benchmarks/scaling.py
 
+TRIALS := 1000
+
+bench-scale: .venv/installed
+	@.venv/bin/python benchmarks/scale.py --trials $(TRIALS)
+
 bench-gpu: .venv/installed
 	@.venv/bin/python benchmarks/gradient_step.py --device cuda
 	@.venv/bin/python benchmarks/scaling.py --device cuda
 	@.venv/bin/python benchmarks/shared_gpu.py
-
-canary: .venv/installed
-	@.venv/bin/python -m oyster canary
-
-canary-record: .venv/installed
-	@.venv/bin/python -m oyster canary --record
-
-keep-results: .venv/installed
-	@.venv/bin/python -m oyster keep-results
 
 KILLS := 300
 TRIES := 2000

@@ -1,78 +1,79 @@
-"""When and where each stage runs. What a stage is (command, dependencies, outputs) stands in dvc.yaml."""
+"""When and where each trial runs. What to try stands in params.yaml; what a result depends on, in oyster/key.py.
+
+A result's key is in its file's name, so a file that is missing is the only reason to run anything.
+"""
+import hashlib
 import sys
 from pathlib import Path
+from oyster.grid import load_params
+from oyster.key import Tree
 from oyster.runtime.errors import InputError
-from oyster.runtime.files import source_files
-from oyster.runtime.yaml_file import parse_yaml, read_text, read_yaml
-from oyster.settings import load_params
-try:  # say what cannot be used, before Snakemake reads it
-    load_params("params.yaml", grids=("benchmark", "demo"))
-    # dvc.yaml's ${item.env} is {env} here. The demo is the benchmark's stages with another name in commands and paths.
-    STAGES = parse_yaml(read_text("dvc.yaml").replace("${item.", "{"), "dvc.yaml")["stages"]
-    IMAGE = read_yaml("docker/dvc.yaml")["stages"]["image"]
+from oyster.status import keyed_trials, report_key, require_whole
+if config:
+    sys.exit("error: --config and --configfile are not read here: settings stand in params.yaml alone.")
+try:
+    PARAMS, TREE = load_params(), Tree()
+    TRIALS = {grid: keyed_trials(PARAMS, grid, TREE) for grid in PARAMS.grids}
+    for trials in TRIALS.values():
+        require_whole(trials)
 except InputError as error:
     sys.exit(f"error: {error}")
-configfile: "params.yaml"
-container: config.get("image")  # for `--sdm apptainer --config image=…` alone (docs/container.md)
 
-TRAIN, REPORT = STAGES["train"], STAGES["report"]
-ENVIRONMENT, STAMP = ".pipeline/environment.done", ".pipeline/{env}/{encoder}/{seed}.done"
-DVC = "dvc --wait-for-lock repro --pull --allow-missing --single-item "
-OUTS = [f.replace("benchmark", "demo") for kind in ("metrics", "plots", "outs") for out in TRAIN[kind] for f in out]
+DOCKER = ["environment.py", "image.py", "image.yaml", "Dockerfile", "requirements-cuda.txt", "requirements-cpu.txt"]
+DOCKER = [*(f"docker/{name}" for name in DOCKER), "requirements.txt", ".python-version"]
+RECORD = Path("docker/environment.json")  # of another runtime or lock: made anew, before a trial needs it
+STATE = [PARAMS.runtime.encode(), *(path.read_bytes() for path in map(Path, [*DOCKER, RECORD]) if path.exists())]
+ENVIRONMENT = f".pipeline/environment-{hashlib.sha256(bytes().join(STATE)).hexdigest()[:16]}.done"
+RESULT = "results/{grid}/{env}/{agent}/{seed}"
+REPORTS = {grid: f"reports/{grid}/{report_key(PARAMS, grid, TRIALS[grid], TREE).text}.key.json" for grid in TRIALS}
+NEW = [*(each.key_file for each in TRIALS.get("benchmark", [])), Path(REPORTS.get("benchmark", "none"))]
+NEW = [path for path in NEW if not path.exists()]  # what DVC is told of at the end
 
-def sources(stage):  # the files that a stage depends on: folders unfolded, without what other stages write
-    paths = [Path(dep) for dep in stage["deps"] if dep not in ("docker/environment.json", "results/benchmark")]
-    return [str(file) for file in source_files(paths)]
-def trials(grid, files):  # of every trial in a grid
-    axes = config["grid"][grid]
-    return expand(files, env=axes["environments"], encoder=axes["encoders"], seed=axes["seeds"])
-def settings(budget):  # what a trial reads of params.yaml
-    keys = f"budgets/{budget}/all", f"budgets/{budget}/{{env}}", "environments/{env}", "encoders/{encoder}"
-    return [lookup(key, within=config) for key in keys]
-def evidence():  # the report's tables and figures that are there; DVC writes and removes them, so no rule may own them
-    for caption in Path("reports/captions").glob("*.rst"):
-        kind, what = caption.stem, caption.stem.replace("_", " ")
-        for path in Path("reports/benchmark").glob("tables/*.csv" if kind == "tables" else f"figures/{kind}_*.svg"):
-            labels = {"what": what, "of": path.stem.removeprefix(f"{kind}_")}
-            yield report(str(path), caption=str(caption), category=what.split()[0], labels=labels)
+wildcard_constraints: key="[0-9a-f]{16}", seed="[0-9]+", grid="[a-z0-9-]+", env="[a-z0-9-]+", agent="[a-z0-9-]+"
 
-rule all:  # the benchmark: DVC decides what is stale and versions what comes out
-    input: ".pipeline/report.done", trials("benchmark", STAMP)
+def record():
+    if any(path.exists() for path in NEW):
+        shell("python -m oyster record")
+onsuccess: record()
+onerror: record()
+
+def wanted(grid):  # the trials too: a report that is there does not say that they are
+    return [REPORTS[grid], *(str(each.key_file) for each in TRIALS[grid])]
+
+def unless(output, needed):  # what is there needs nothing: else Snakemake would run it again after what it needs
+    return lambda w: [] if Path(output.format(**w)).exists() else needed(w)
+
+rule all:
+    input: wanted("benchmark")
     message: "benchmark: up to date"
-rule environment:
-    input: sources(STAGES["environment"])
+
+for grid in TRIALS:
+    rule:
+        name: grid
+        input: wanted(grid)
+        message: f"{grid}: up to date"
+
+rule environment:  # what trials run in: the host as it is, or the image of docker/Dockerfile
     output: touch(ENVIRONMENT)
-    params: config.get("runtime")
-    shell: "python docker/environment.py --warn && " + DVC + "environment"
-rule image:  # the CUDA image, which no other target asks for: `environment` builds what the runtime needs
-    input: ["docker/" + dep for dep in IMAGE["deps"]]
-    output: touch(".pipeline/image.done")
-    shell: DVC + "docker/dvc.yaml:image"
+    shell: "python docker/environment.py --warn && python docker/environment.py"
+
+rule image:  # the CUDA image, which no other target asks for
+    shell: "python docker/image.py --variant cuda"
+
 rule trial:
-    input: ENVIRONMENT, sources(TRAIN)
-    output: touch(STAMP)
-    params: *settings("benchmark")
-    log: "logs/benchmark/{env}/{encoder}/{seed}.log"
-    message: "benchmark: {wildcards.encoder} on {wildcards.env}, seed {wildcards.seed}"
-    shell: DVC + "train@{wildcards.env}-{wildcards.encoder}-{wildcards.seed} > {log} 2>&1"
+    input: unless(RESULT + "/{key}.key.json", lambda w: [ENVIRONMENT])
+    output: RESULT + "/{key}.key.json"
+    log: "logs/{grid}/{env}/{agent}/{seed}.{key}.log"
+    message: "{wildcards.grid}: {wildcards.agent} on {wildcards.env}, seed {wildcards.seed}"
+    params: preset=lambda w: PARAMS.grids[w.grid].preset
+    shell:
+        "docker/run python -m oyster train --env {wildcards.env} --agent {wildcards.agent} --seed {wildcards.seed}"
+        " --preset {params.preset} --out " + RESULT.replace("{", "{wildcards.") + " --weights "
+        + RESULT.replace("{", "{wildcards.").replace("results", "weights")
+        + " --expect-key {wildcards.key} --record-failure > {log} 2>&1"
+
 rule report:
-    input: trials("benchmark", STAMP), sources(REPORT)
-    output: touch(".pipeline/report.done")
-    params: config["grid"]["benchmark"]
-    message: "benchmark: report"
-    shell: DVC + "report"
-rule evidence:  # `snakemake evidence --report FILE.html`: Snakemake's own report, after a run
-    input: ".pipeline/report.done", sorted(evidence())
-rule demo_trial:  # the demo: Snakemake alone, and nothing of it enters git or dvc.lock
-    input: ENVIRONMENT, sources(TRAIN)
-    output: OUTS
-    params: *settings("demo")
-    log: "logs/demo/{env}/{encoder}/{seed}.log"
-    message: "demo: {wildcards.encoder} on {wildcards.env}, seed {wildcards.seed}"
-    shell: TRAIN["cmd"].replace("benchmark", "demo").replace("{", "{wildcards.") + " > {log} 2>&1"
-rule demo:
-    input: trials("demo", OUTS), sources(REPORT)
-    output: "reports/demo/index.html"
-    params: config["grid"]["demo"]
-    message: "demo: report"
-    shell: REPORT["cmd"].replace("benchmark", "demo")
+    input: unless("reports/{grid}/{key}.key.json", lambda w: [str(each.key_file) for each in TRIALS[w.grid]])
+    output: report("reports/{grid}/{key}.key.json", category="{grid}", caption="reports/captions/report.rst")
+    message: "{wildcards.grid}: report"
+    shell: "python -m oyster report {wildcards.grid} --expect-key {wildcards.key}"

@@ -25,12 +25,13 @@ from benchmarks.plain_attention import PlainAttentionEncoder
 from benchmarks.plain_step import PlainStep
 from oyster.encoder_file import find_encoder_file, load_encoder_class
 from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
 from oyster.pearl.agent import Agent, encoder_sizes
 from oyster.pearl.gradient_step import Batch, GradientStep
 from oyster.runtime import provenance
 from oyster.runtime.device import choose_device, fix_arithmetic, keep_freed_memory
 from oyster.runtime.errors import InputError
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 
 RESULTS = Path(__file__).with_name("results.json")
 
@@ -117,7 +118,7 @@ def measure(case: Case, device: torch.device) -> dict:
     """Median milliseconds a step of each variant, and plain ÷ fast."""
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     settings = trial_settings(
-        load_params(), environment=case.environment, encoder=case.encoder, seed=0, budget="benchmark"
+        load_params(), environment=case.environment, agent=case.encoder, seed=0, preset="benchmark"
     )
     encoder_class = load_encoder_class(find_encoder_file(case.encoder))
     plain_class = PlainAttentionEncoder if case.encoder == "attention" else encoder_class

@@ -39,7 +39,7 @@ def repeat(trial: Trial, variant: str) -> np.ndarray:
     """`meta_test_return` of every repetition. Repetition k draws the same numbers in every variant but SAME_STARTS."""
     agent = trial.training.agent
     infer, actor = agent.infer, agent.actor
-    family = trial.family(len(trial.test_tasks) * trial.settings.num_evals)
+    family = trial.family(len(trial.test_tasks) * trial.settings.evaluations)
     reset, figures = family.reset, []
     if variant == CARRIED:
         carry_state(agent)
@@ -82,7 +82,7 @@ def carry_state(agent: Agent) -> None:
 
 
 def variants(trial: Trial) -> list[str]:
-    longest = trial.settings.num_steps_per_eval - trial.settings.max_path_length  # context of the last trajectory
+    longest = trial.settings.num_steps_per_eval - trial.family.horizon  # context of the last trajectory
     carried = [CARRIED] if trial.training.agent.is_recurrent else []
     capped = [CAPPED] if longest > trial.training.context_length else []  # to its end, as long as training's contexts
     return [PROTOCOL, SAME_STARTS, SAMPLED, *carried, *capped]

@@ -22,11 +22,13 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import curves
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.grid import load_params, trial_settings
+from oyster.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 CURVES = Path(__file__).with_suffix(".csv")
 STATES = ROOT / "results" / "plain-pearl"  # which git does not keep
+HORIZON = 20  # steps of a trajectory
 ENVIRONMENTS = ["point-robot", "sparse-point-robot"]
 
 
@@ -90,11 +92,12 @@ def normal_log_prob(x, mean, log_std):
 
 class PlainPearl:
     def __init__(self, settings: Settings):
-        self.s = s = settings
+        self.s, self.horizon = settings, HORIZON
+        s = settings
         self.rng = np.random.default_rng(s.seed)
         torch.manual_seed(s.seed)
-        goals = draw_goals(s.environment, s.num_train_tasks + s.num_test_tasks)
-        self.train_goals, self.test_goals = goals[: s.num_train_tasks], goals[s.num_train_tasks :]
+        goals = draw_goals(s.environment, s.train_tasks + s.test_tasks)
+        self.train_goals, self.test_goals = goals[: s.train_tasks], goals[s.train_tasks :]
         self.robot = Robot(s.environment, self.rng)
 
         width, latent = [s.net_size] * 3, s.latent_dim
@@ -149,7 +152,7 @@ class PlainPearl:
         z = mean + variance.sqrt() * self.noise(*mean.shape)
         rows, felt_rows = [], []
         observation = self.robot.reset()
-        for _ in range(self.s.max_path_length):
+        for _ in range(self.horizon):
             state = torch.from_numpy(observation.astype(np.float32))[None]
             centre, log_std = self.policy(torch.cat([state, z], dim=1)).chunk(2, dim=1)
             if not deterministic:
@@ -178,9 +181,9 @@ class PlainPearl:
     def meta_test(self) -> float:
         s, returns = self.s, []
         for goal in self.test_goals:
-            for _ in range(s.num_evals):
+            for _ in range(s.evaluations):
                 belief, context = self.prior(), []
-                for k in range(-(-s.num_steps_per_eval // s.max_path_length)):
+                for k in range(-(-s.num_steps_per_eval // self.horizon)):
                     _, felt_rows = self.walk(goal, belief, deterministic=True)
                     context.append(felt_rows)
                     if k + 1 >= s.num_exp_traj_eval:
@@ -242,7 +245,7 @@ class PlainPearl:
 def train(environment: str, seed: int) -> None:
     """Train, or go on training, and record the curve as it grows."""
     settings = trial_settings(
-        load_params(ROOT / "params.yaml"), environment=environment, encoder="mlp", seed=seed, budget="benchmark"
+        load_params(ROOT / "params.yaml"), environment=environment, agent="mlp", seed=seed, preset="benchmark"
     )
     state = STATES / f"{environment}-{seed}.pickle"
     state.parent.mkdir(parents=True, exist_ok=True)

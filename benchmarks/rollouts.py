@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from oyster.encoder_file import find_encoder_file
 from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
 from oyster.pearl.rollout import rollout
 from oyster.runtime.device import fix_arithmetic
 from oyster.runtime.provenance import ROOT
-from oyster.settings import load_params, trial_settings
 from oyster.trial import Trial
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -35,7 +35,7 @@ REPEATS = 5
 
 def training(environment: str, **changes):
     """A benchmark trial's MetaTraining before its first step."""
-    settings = trial_settings(load_params(), environment=environment, encoder="mlp", seed=0, budget="benchmark")
+    settings = trial_settings(load_params(), environment=environment, agent="mlp", seed=0, preset="benchmark")
     trial = Trial(settings.model_copy(update=changes), find_encoder_file("mlp"), "cpu")
     return trial.assemble()
 
@@ -62,8 +62,8 @@ def collection(trained, rows: int, trajectories: int) -> float:
     z = torch.zeros(rows, s.latent_dim)
     started = time.perf_counter()
     for _ in range(trajectories):
-        rollout(family, tasks, trained.agent, z, s.max_path_length, **generators)
-    return rows * trajectories * s.max_path_length / (time.perf_counter() - started)
+        rollout(family, tasks, trained.agent, z, family.horizon, **generators)
+    return rows * trajectories * family.horizon / (time.perf_counter() - started)
 
 
 def stepping(rows: int, steps: int = 2000) -> float:
@@ -114,7 +114,7 @@ def outside_gradient_steps(environment: str, precision: str) -> dict:
     started = time.perf_counter()
     trained._meta_test()
     tested = time.perf_counter() - started
-    full = trial_settings(load_params(), environment=environment, encoder="mlp", seed=0, budget="benchmark")
+    full = trial_settings(load_params(), environment=environment, agent="mlp", seed=0, preset="benchmark")
     learning = full.num_train_steps_per_itr * statistics.median(steps)
     share = (collected + tested) / (collected + tested + learning)
     return {"case": f"{environment} {precision}", "seconds": [collected, tested, learning], "share_outside": share}
@@ -144,7 +144,7 @@ from oyster.cli import main
 main(sys.argv[1:])
 """
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["train", "--env", "cheetah-vel", "--encoder", "attention", "--seed", "0", "--budget", "benchmark"]
+        arguments = ["train", "--env", "cheetah-vel", "--encoder", "attention", "--seed", "0", "--preset", "benchmark"]
         command = [sys.executable, "-c", watch, *arguments, "--out", f"{folder}/out"]
         return {
             "help": statistics.median(timed([sys.executable, "-m", "oyster", "--help"]) for _ in range(3)),

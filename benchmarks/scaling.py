@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.gradient_step import RESULTS, device_named, hyperparameters, make_agent, make_batch, synchronize
 from oyster.encoder_file import find_encoder_file, load_encoder_class
 from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
 from oyster.pearl.fused_mlp import linear
 from oyster.pearl.gradient_step import Batch, GradientStep
 from oyster.runtime.device import fix_arithmetic
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 
 AXES = {"context": (64, 256, 1024, 4096), "tasks": (4, 16, 64), "width": (128, 300, 512, 1024)}
 REPEATS = 4
@@ -89,7 +90,7 @@ def main(device: str) -> None:
     """Time a gradient step along three axes."""
     fix_arithmetic(threads=1)
     chosen = device_named(device)
-    base = trial_settings(load_params(), environment="cheetah-vel", encoder="mlp", seed=0, budget="benchmark")
+    base = trial_settings(load_params(), environment="cheetah-vel", agent="mlp", seed=0, preset="benchmark")
     table = Table("axis", "value", "GFLOP", "float32, ms", "GFLOP/s", "bfloat16, ms", "GFLOP/s")
     rows = []
     for axis, values in AXES.items():

@@ -17,13 +17,13 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gradient_step import device_named
+from oyster.grid import load_params
 from oyster.runtime.provenance import ROOT
-from oyster.settings import load_params
 
 
 def train(environment: str, encoder: str, seed: int, out: Path) -> float:
     """Wall seconds of one trial in a process of its own."""
-    arguments = ["--env", environment, "--encoder", encoder, "--seed", str(seed), "--budget", "benchmark"]
+    arguments = ["--env", environment, "--encoder", encoder, "--seed", str(seed), "--preset", "benchmark"]
     command = [sys.executable, "-m", "oyster", "train", *arguments, "--device", "cuda", "--out", str(out)]
     started = time.monotonic()
     subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)

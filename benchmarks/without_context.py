@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from oyster.envs import load_family
 from oyster.envs.family import TASK_SEED, scripted_returns, split_tasks
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.grid import load_params, trial_settings
+from oyster.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTED = ROOT / "reports" / "without_context.csv"
@@ -39,13 +40,14 @@ class Returns(NamedTuple):
 
 def walk(place: np.ndarray, goals: np.ndarray, s: Settings) -> Returns:
     """Of a point robot that walks straight to `place` (2,) and stays, over `goals` (task, 2)."""
-    starts = 1 if s.sparse_rewards else STARTS
+    family = load_family(s.environment)
+    starts = 1 if family.sparse else STARTS
     goals = np.repeat(goals, starts, axis=0)
-    robots, guides = (load_family(s.environment)(len(goals)) for _ in range(2))
+    robots, guides = (family(len(goals)) for _ in range(2))
     robots.reset(goals, np.random.default_rng(TASK_SEED))
     guides.reset(np.tile(place, (len(goals), 1)), np.random.default_rng(TASK_SEED))  # who know the place as a goal
     reported, learned_from = np.zeros((2, len(goals)))
-    for _ in range(s.max_path_length):
+    for _ in range(family.horizon):
         action = guides.informed_action()
         guides.step(action)
         step = robots.step(action)
@@ -55,7 +57,7 @@ def walk(place: np.ndarray, goals: np.ndarray, s: Settings) -> Returns:
 
 def run(speed: np.ndarray, tasks: np.ndarray, s: Settings) -> Returns:
     """At most, of a half-cheetah that runs at `speed` (1,): as if it ran so from the first step, at no cost."""
-    bound = -s.max_path_length * np.abs(tasks - speed)[:, 0]
+    bound = -load_family(s.environment).horizon * np.abs(tasks - speed)[:, 0]
     return Returns(bound, bound)
 
 
@@ -88,9 +90,9 @@ CASES = {
 
 def settings_and_tasks(environment: str, budget: str = BUDGET) -> tuple[Settings, np.ndarray, np.ndarray]:
     params = load_params(ROOT / "params.yaml")
-    s = trial_settings(params, environment=environment, encoder="mlp", seed=42, budget=budget)
-    tasks = load_family(environment).draw_tasks(s.num_train_tasks + s.num_test_tasks)
-    return s, *split_tasks(tasks, s.num_train_tasks, s.num_test_tasks)
+    s = trial_settings(params, environment=environment, agent="mlp", seed=42, preset=budget)
+    tasks = load_family(environment).draw_tasks(s.train_tasks + s.test_tasks)
+    return s, *split_tasks(tasks, s.train_tasks, s.test_tasks)
 
 
 def best(environment: str, budget: str = BUDGET) -> tuple[np.ndarray, np.ndarray]:
@@ -107,14 +109,14 @@ def per_task() -> pd.DataFrame:
     best single answer and its return.
     """
     frames, ends = [], ["doing_nothing", "task_known", "answer", "single_answer"]
-    for budget, parts in load_params(ROOT / "params.yaml").budgets.items():
+    for budget, parts in load_params(ROOT / "params.yaml").evaluation.items():
         for environment in (name for name in CASES if name in parts):
-            s, _, test = settings_and_tasks(environment, budget)
+            _, _, test = settings_and_tasks(environment, budget)
             family = load_family(environment)
             answer, returns = best(environment, budget)
             row = {"budget": budget, "environment": environment, "task": range(len(test))}
             row |= dict(zip(family.parameter_names, test.T, strict=True))
-            row |= scripted_returns(family, test, s.max_path_length, s.sparse_rewards)
+            row |= scripted_returns(family, test)
             frames.append(pd.DataFrame(row | {"answer": CASES[environment].name(answer), "single_answer": returns}))
     frame = pd.concat(frames, ignore_index=True)
     return frame[[*frame.columns.drop(ends), *ends]]

@@ -1,10 +1,9 @@
-"""Writes docker/environment.json: the environment that every trial depends on (the stage `environment`).
+"""Writes docker/environment.json: the environment that every trial runs in (the stage `environment`).
 
 On a host the record repeats what the lock says, not what happens to be installed: results made where torch is a CUDA
 build, a CPU build or a nearby version carry over, and a machine that differs from the lock gets a warning, not a
 retraining. (What a trial really ran with stands in its provenance.json.) With `runtime: docker | podman | apptainer`
-docker/image.py builds the image first, or pulls it, and the record names it by digest: another image makes results
-stale, the same image rebuilt does not.
+docker/image.py builds the image first, or pulls it, and the record names it by digest.
 
     python docker/environment.py           write the record, if it would change
     python docker/environment.py --warn    only say how this machine differs from the lock

@@ -64,48 +64,58 @@ def main() -> None:
     """Meta-train context encoders with PEARL, one reproducible trial at a time."""
 
 
+DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+PARAMS = click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True)
+EXPECT_KEY = click.option("--expect-key", "word", metavar="KEY", help="Refuse where the tree gives another.")
+PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your own."
+
+
 @main.command()
-@click.option("--env", "environment", required=True, help="An environment of params.yaml, e.g. point-robot.")
-@click.option(
-    "--encoder", required=True, help="A name (encoders/NAME.py) or the path of an encoder file, listed or not."
-)
+@click.option("--env", "environment", required=True, help="A task family, e.g. point-robot.")
+@click.option("--agent", help="An agent of params.yaml.")
+@click.option("--encoder", help="In its place: an encoder's name or file; without arguments, unless an agent has them.")
 @click.option("--seed", required=True, type=click.IntRange(min=0))
-@click.option("--budget", required=True, help="A budget of params.yaml: demo, benchmark, paper.")
+@click.option("--preset", "--budget", required=True, help=PRESET_HELP)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A setting unlike the preset's.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the result; must be free.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder for weights.safetensors.  [default: --out]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@EXPECT_KEY
 @click.option("--record-failure", is_flag=True, help="A failing encoder is a result too: write it and exit 0.")
-@click.option(
-    "--checkpoint-minutes", default=5.0, show_default=True, help="Also checkpoint within an iteration this often."
-)
-@click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True
-)
-def train(
-    environment, encoder, seed, budget, out, weights, device, record_failure, checkpoint_minutes, params_file
-) -> None:
-    """Run one trial: one encoder, one environment, one seed."""
+@click.option("--checkpoint-minutes", default=5.0, show_default=True, help="Checkpoint within an iteration this often.")
+@click.option("--tensorboard", type=click.Path(path_type=Path), help="Write every iteration's row there too.")
+@DEVICE
+@PARAMS
+def train(environment, agent, encoder, seed, preset, overrides, out, weights, word, params, **options) -> None:
+    """Run one trial: one agent, one environment, one seed."""
+    from oyster.grid import encoder_agent, find_agent, load_params, parse_overrides, trial_settings
+    from oyster.train import Options, Stop, expected_key
+    from oyster.train import train as train_trial
+
+    if (agent is None) == (encoder is None):
+        raise InputError("Give --agent NAME (of params.yaml), or --encoder with a name or a file.")
+    read = load_params(params)
+    chosen = encoder_agent(read, encoder) if encoder else (agent, find_agent(read, agent))
+    file = _encoder_file(encoder if encoder and _is_path(encoder) else chosen[1].encoder)
+    settings = trial_settings(
+        read, environment=environment, agent=chosen, seed=seed, preset=preset, overrides=parse_overrides(overrides)
+    )
+    expected = expected_key(word, settings) if word else None
+    train_trial(settings, file, Options(out, weights, expected, **options), lambda line: say(line, err=True), Stop())
+
+
+def _is_path(encoder: str) -> bool:
+    return encoder.endswith(".py") or "/" in encoder
+
+
+def _encoder_file(name_or_path: str) -> Path:
+    """As oyster.encoder_file finds it, which imports torch."""
+    encoders = Path(__file__).parents[1] / "encoders"
+    path = Path(name_or_path) if _is_path(name_or_path) else encoders / f"{name_or_path}.py"
+    if path.is_file():
+        return path
     from oyster.encoder_file import find_encoder_file
-    from oyster.settings import load_params, trial_settings
 
-    params = load_params(params_file)
-    encoder_file = find_encoder_file(encoder)
-    settings = trial_settings(params, environment=environment, encoder=encoder_file.stem, seed=seed, budget=budget)
-    from oyster.progress import TrialProgress
-    from oyster.trial import run_trial
-
-    with TrialProgress(settings) as progress:
-        run_trial(
-            settings,
-            encoder_file,
-            out,
-            weights=weights,
-            device=device,
-            record_failure=record_failure,
-            checkpoint_minutes=checkpoint_minutes,
-            on_progress=progress,
-            warn=progress.warn,
-        )
+    return find_encoder_file(name_or_path)
 
 
 @main.command()
@@ -113,7 +123,7 @@ def train(
 @click.option("--iterations", type=click.IntRange(min=1), help="Re-create only the first so many.  [default: all]")
 @click.option("--sample", type=click.IntRange(min=1), help="Draw so many results at random below RESULT.")
 @click.option("--commit", "revision", help="Use this commit's code, in a temporary worktree.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@DEVICE
 @click.option("--certificate", type=click.Path(path_type=Path), help="Write the verdicts there as JSON.")
 def verify(result, iterations, sample, revision, device, certificate) -> None:
     """Re-create the result in folder RESULT and say whether it holds (exit 0) or not (exit 1)."""
@@ -139,71 +149,86 @@ def verify(result, iterations, sample, revision, device, certificate) -> None:
 
 
 @main.command()
-@click.option("--record", is_flag=True, help="Store what the tiny trials leave now, for this kind of hardware.")
-def canary(record) -> None:
-    """Rerun tiny trials and say whether an edit of the engine changed its behaviour (exit 1)."""
-    from oyster import canary as canary_trials
+@click.argument("grid", default="benchmark")
+@click.option("--all", "every", is_flag=True, help="Name the trials that are up to date too.")
+@click.option("--keys", type=click.Path(path_type=Path), help="Only write every trial's key there, as JSON, for DVC.")
+@PARAMS
+def status(grid, every, keys, params) -> None:
+    """What GRID still needs, and why; while it runs too, from another terminal."""
+    from oyster.grid import load_params
+    from oyster.status import UP_TO_DATE, states, summary, write_keys
 
-    if record:
-        for song in canary_trials.record():
-            say(f"recorded    {song.name}")
+    read = load_params(params)
+    if keys:
+        write_keys(read, grid, keys)
         return
-    outcomes = canary_trials.listen()
-    for outcome in outcomes:
-        say(f"{outcome.word.upper():10}  {outcome.trial}: {outcome.detail}")
-    sys.exit(1 if any(outcome.word == "different" for outcome in outcomes) else 0)
+    found = states(read, grid)
+    for each in found:
+        if every or each.word != UP_TO_DATE or each.why:
+            why = f"  {each.why}" if each.why else ""
+            say(f"{each.word:13}  {each.keyed.trial.place}{why}")
+    for line in summary(found):
+        say(line)
 
 
-@main.command("keep-results")
-def keep_results() -> None:
-    """After an edit that the canary finds harmless: record the benchmark's results against the new engine."""
-    from oyster.keep_results import keep_results as keep
+@main.command()
+@click.argument("grid", default="benchmark")
+@click.option("--since", metavar="COMMIT", help="For results of before keys: a commit that had them up to date.")
+@PARAMS
+def keep(grid, since, params) -> None:
+    """After an edit that changed no behaviour: give GRID's results the key that the tree asks for now."""
+    from oyster.grid import load_params
+    from oyster.keep import keep as keep_results
+    from oyster.status import NO_KEY, STALE, states
 
-    outcome = keep()
-    for stage in outcome.kept:
-        say(f"kept        {stage}")
-    for stage, reason in outcome.left.items():
-        say(f"still stale {stage}: {reason}")
-    say(f"{len(outcome.kept)} results recorded against the present engine, {len(outcome.left)} left stale.")
-
-
-@main.command("export-results")
-@click.argument("grid")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: GRID-results.tar.gz]")
-def export_results(grid, out) -> None:
-    """Pack the results of GRID, e.g. benchmark, with their weights, for import-results in another clone."""
-    from oyster.archive import export_results as export
-
-    out = out or Path(f"{grid}-results.tar.gz")
-    trials = export(grid, out)
-    say(f"{len(trials)} results with weights are in {out} ({out.stat().st_size / 1e6:.1f} MB).")
-    say(f"In another clone: python -m oyster import-results {out.name}")
+    stale = [each.keyed for each in states(load_params(params), grid) if each.word in (STALE, NO_KEY)]
+    outcome = keep_results(stale, since, lambda line: say(line, err=True))
+    for folder in outcome.kept:
+        say(f"kept  {folder}")
+    for folder, why in outcome.left.items():
+        say(f"left  {folder}: {why}")
+    say(f"{len(outcome.kept)} results carry the present key now, {len(outcome.left)} were left.")
+    sys.exit(1 if outcome.left else 0)
 
 
-@main.command("import-results")
-@click.argument("archive", type=click.Path(path_type=Path))
-@click.option("--replace", is_flag=True, help="Let a result of ARCHIVE take the place of another one that is here.")
-@click.option("--only-valid", is_flag=True, help="Import what can be (exit 1).  [default: all of ARCHIVE, or none]")
-def import_results(archive, replace, only_valid) -> None:
-    """Take in the results that ARCHIVE (a folder, .tar.gz, .tar or .zip) holds, if they could have been trained here.
+@main.command()
+def record() -> None:
+    """Enter the benchmark's results that carry their key, and no others, into dvc.lock."""
+    from oyster.record import record as record_results
 
-    Code, settings, encoder and hashes are checked against the working tree; what passes is recorded in dvc.lock.
+    outcome = record_results()
+    for stage, why in outcome.left.items():
+        say(f"not recorded  {stage}: {why}")
+    say(f"dvc.lock: {len(outcome.stages)} stages recorded, {len(outcome.left)} not.")
+
+
+@main.command()
+@click.argument("grid", default="benchmark")
+@click.option("--results", type=click.Path(path_type=Path), help="Where trials wrote.  [default: results/GRID]")
+@click.option("--out", type=click.Path(path_type=Path), help="The report's folder.  [default: reports/GRID]")
+@EXPECT_KEY
+@click.option("--paper", type=click.Path(path_type=Path), metavar="DIR", help="In its place: files for a paper.")
+@click.option("--compare", nargs=2, metavar="REV_A REV_B", help="In its place: which cells moved between two commits.")
+@PARAMS
+def report(grid, results, out, word, paper, compare, params) -> None:
+    """Write the page of GRID and its tables, whatever part of it has been run.
+
+    With --paper every figure as SVG and PDF, every table as LaTeX and Markdown, into a folder DIR of their own.
     """
-    from oyster.import_results import import_results as take_in
-    from oyster.import_results import in_words
+    from reports import commands
 
-    outcome = take_in(archive, replace=replace, only_valid=only_valid, say=lambda line: say(line, err=True))
-    for remark in outcome.remarks:
-        say(f"note: {remark}")
-    if outcome.refused:
-        say(f"not imported:\n{in_words(outcome.refused)}")
-    say(
-        f"{len(outcome.imported)} results imported and recorded in dvc.lock, {len(outcome.already_here)} here already, "
-        f"{len(outcome.refused)} refused."
-    )
-    if outcome.imported:
-        say("To keep them: git add results dvc.lock && git commit")
-    sys.exit(1 if outcome.refused else 0)
+    if compare and (results or word or paper):
+        raise InputError("--compare reads results from git: it goes with GRID and --out alone.")
+    if paper and (out or word):
+        raise InputError("--paper writes no report: it goes with GRID, --results and --params alone.")
+    if compare:
+        lines = commands.side_by_side(grid, compare, out)
+    elif paper:
+        lines = commands.paper(grid, results, paper, params)
+    else:
+        lines = commands.build(grid, results, out, word, params)
+    for line in lines:
+        say(line)
 
 
 @main.command()
@@ -216,7 +241,7 @@ def import_results(archive, replace, only_valid) -> None:
     "--weights", type=click.Path(path_type=Path), help="The file weights.safetensors, where it lies elsewhere."
 )
 @click.option("--encoder", help="The encoder's name or file.  [default: the recorded name]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@DEVICE
 def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
     """See the result in folder RESULT move: tables, a plot and pictures of its weights on chosen test tasks."""
     from oyster.render import choose_backend
@@ -245,27 +270,25 @@ def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
 @main.command("check-encoder")
 @click.argument("encoder")
 @click.option("--env", "environment", help="Check at this environment's sizes only.  [default: at all of them]")
-@click.option("--budget", default="benchmark", show_default=True, help="A budget of params.yaml, for the sizes.")
-@click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True
-)
-def check_encoder(encoder, environment, budget, params_file) -> None:
+@click.option("--preset", "--budget", default="benchmark", show_default=True, help="For the sizes.")
+@PARAMS
+def check_encoder(encoder, environment, preset, params) -> None:
     """Say whether ENCODER (a name, or an encoder file) keeps the contract, and how to fix what does not (exit 1)."""
     from oyster.encoder_file import find_encoder_file
-    from oyster.settings import load_params
+    from oyster.grid import load_params
 
-    params, file = load_params(params_file), find_encoder_file(encoder)
+    read, file = load_params(params), find_encoder_file(encoder)
     from oyster.conformance.check import check_encoder as check
     from oyster.conformance.check import print_findings
 
-    findings = check(file, params, environment=environment, budget=budget)
-    print_findings(findings, f"{file.name} at the sizes of the {budget} budget")
+    findings = check(file, read, environment=environment, preset=preset)
+    print_findings(findings, f"{file.name} at the sizes of the {preset} preset")
     sys.exit(1 if any(finding.verdict == "fail" for finding in findings) else 0)
 
 
 @main.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml (params.schema.json is this)."""
-    from oyster.settings import schema as params_schema
+    from oyster.grid import schema as params_schema
 
     click.echo(params_schema(), nl=False)

@@ -1,11 +1,13 @@
 """What a trial shows while it runs: a live line on a terminal, a line an iteration elsewhere."""
 
 import time
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from oyster.pearl.meta_train import MetaTraining, Row
+from oyster.runtime.errors import InputError
 from oyster.runtime.files import printable
 from oyster.settings import Settings
 
@@ -15,8 +17,10 @@ REFRESH_SECONDS = 0.5
 class TrialProgress:
     """Call it after every gradient step, and with the row after every iteration."""
 
-    def __init__(self, settings: Settings, console: Console | None = None):
+    def __init__(self, settings: Settings, console: Console | None = None, tensorboard: Path | None = None):
+        """`tensorboard`: a folder for its events too."""
         self.settings = settings
+        self.writer = tensorboard and _summary_writer(tensorboard)
         self.console = console or Console(stderr=True)
         self.total = settings.num_iterations * settings.num_train_steps_per_itr
         self.started = self.shown = time.monotonic()
@@ -32,7 +36,7 @@ class TrialProgress:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        name = f"{settings.environment} {settings.encoder} {settings.seed}"
+        name = f"{settings.environment} {settings.agent} {settings.seed}"
         self.task = self.bar.add_task(name, total=self.total, iteration="0", speed="0", latest=self.latest)
 
     def __enter__(self):
@@ -41,6 +45,8 @@ class TrialProgress:
 
     def __exit__(self, *exception):
         self.bar.stop()
+        if self.writer:
+            self.writer.close()
 
     def warn(self, message: str) -> None:
         self.console.print(f"note: {printable(message)}", highlight=False, markup=False)
@@ -52,6 +58,8 @@ class TrialProgress:
             self.taken_before = taken
         if row is not None:
             self.latest = f"{row.meta_test_return:.2f}"
+            for name, value in row._asdict().items() if self.writer else ():
+                self.writer.add_scalar(name, value, row.environment_steps)
         if row is None and now - self.shown < REFRESH_SECONDS:
             return
         self.shown = now
@@ -65,3 +73,11 @@ class TrialProgress:
                 f"{speed:.1f} gradient steps/s  {left / 60:.1f} min left",
                 highlight=False,
             )
+
+
+def _summary_writer(folder: Path):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("--tensorboard needs a package that is not here: pip install tensorboard.") from error
+    return SummaryWriter(folder)

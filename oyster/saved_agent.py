@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from oyster.before import settings_of_before
 from oyster.pearl.agent import Agent
 from oyster.pearl.encoder_state import differing_weights
 from oyster.runtime.errors import InputError, TrialFailure, describe
@@ -23,7 +24,7 @@ def recorded_settings(provenance: Mapping[str, Any], result: Path) -> Settings:
     if sha256_of_json(recorded) != provenance.get("settings_sha256"):
         raise InputError(f"The settings in {place} are not those that were recorded: their SHA-256 is another one.")
     try:
-        return Settings.model_validate(recorded)
+        return Settings.model_validate(settings_of_before(recorded))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "settings"

@@ -21,8 +21,9 @@ from oyster.pearl.meta_test import MetaTest, meta_test
 from oyster.runtime import seeds
 from oyster.runtime.errors import InputError, describe
 from oyster.runtime.files import counts, sync_tree
+from oyster.runtime.key_file import differing, find_key_file
 from oyster.runtime.lock import exclusive, remove
-from oyster.runtime.records import check_place, find_weights, problems, read_json, scratch_folder, write_csv
+from oyster.runtime.records import WEIGHTS, check_place, find_weights, problems, read_json, scratch_folder, write_csv
 from oyster.saved_agent import load_trial, recorded_settings
 from oyster.settings import Settings
 from oyster.trial import Trial
@@ -83,7 +84,7 @@ def simulate(
     trial = load_trial(settings, file, require_weights(result) if weights is None else weights, device)
     if video:
         render.require_renderer(trial.family)
-    rows = recording(trial.family)(len(trial.test_tasks) * settings.num_evals)
+    rows = recording(trial.family)(len(trial.test_tasks) * settings.evaluations)
     test = _meta_test(trial, rows, seed)
     recorded = recorded_returns(result / "adaptation.csv") if seed is None else None
     trajectories = list(_trajectories(test, rows, settings))
@@ -93,6 +94,12 @@ def simulate(
 def require_weights(result: Path) -> Path:
     """The file of a result's weights. InputError where it is not here."""
     place = find_weights(result)
+    key_file = find_key_file(result)
+    if key_file and place.is_file() and any(words.startswith(WEIGHTS) for words in differing(key_file)):
+        raise InputError(
+            f"{str(place)!r} are not the weights of {str(result)!r}: the key file lists another hash. `dvc checkout` "
+            "brings those of this commit, where they were trained here; training the trial again makes them."
+        )
     if not place.is_file():
         raise InputError(
             f"The weights of {str(result)!r} are not here: no {str(place)!r}. `dvc pull` brings them from a remote, "
@@ -172,7 +179,7 @@ def _trajectories(test: MetaTest, rows: TaskFamily, settings: Settings) -> Itera
         for number, (total, trace) in enumerate(zip(run.returns, run.traces, strict=True)):
             episode, length = rows.episodes[number], len(trace) - rows.trace_at_reset
             steps = episode.steps[:length]
-            rewards = [(step.sparse_reward if settings.sparse_rewards else step.reward)[row] for step in steps]
+            rewards = [(step.sparse_reward if rows.sparse else step.reward)[row] for step in steps]
             qpos = None if episode.qpos[0] is None else np.stack([each[row] for each in episode.qpos[: length + 1]])
             yield render.Trajectory(run.task, run.evaluation, number, total, np.array(rewards), trace, qpos)
 
@@ -182,7 +189,7 @@ def _trajectories(test: MetaTest, rows: TaskFamily, settings: Settings) -> Itera
 
 def default_folder(settings: Settings) -> Path:
     s = settings
-    return Path("simulations", s.budget, s.environment, s.encoder, str(s.seed))
+    return Path("simulations", s.preset, s.environment, s.agent, str(s.seed))
 
 
 def choose_tasks(text: str | None, num_tasks: int) -> list[int]:
@@ -223,7 +230,7 @@ def write_simulation(
 
 def _write(simulation: Simulation, tasks: Sequence[int], folder: Path, video: bool, say: Callable[[str], None]) -> None:
     family, s = simulation.family, simulation.settings
-    title = f"{s.budget}: {s.environment}, {s.encoder}, seed {s.seed}"
+    title = f"{s.preset}: {s.environment}, {s.agent}, seed {s.seed}"
     shown = [trajectory for trajectory in simulation.trajectories if trajectory.task in tasks]
     _write_trajectories(folder / TABLES[0], simulation, shown)
     _write_returns(folder / TABLES[1], simulation, shown)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -21,16 +22,21 @@ from oyster.pearl.training_state import capture, restore
 from oyster.runtime import provenance, seeds
 from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint
 from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
-from oyster.runtime.errors import InputError, TrialFailure, encoder_at_fault
+from oyster.runtime.errors import InputError, Stopped, TrialFailure, encoder_at_fault
 from oyster.runtime.files import printable
+from oyster.runtime.key_file import write_key_file
 from oyster.runtime.lock import exclusive, remove
 from oyster.runtime.records import (
+    RESULT_FILES,
+    RUNNING,
+    WEIGHTS,
     check_destination,
     check_place,
     is_whole,
     publish,
     read_json,
     scratch_folder,
+    write_csv,
     write_json,
 )
 from oyster.settings import Settings
@@ -48,8 +54,8 @@ class Trial:
         self.device = choose_device(device)
         self.family = load_family(settings.environment)
         self.encoder_class = load_encoder_class(encoder_file)
-        tasks = self.family.draw_tasks(settings.num_train_tasks + settings.num_test_tasks)
-        self.train_tasks, self.test_tasks = split_tasks(tasks, settings.num_train_tasks, settings.num_test_tasks)
+        tasks = self.family.draw_tasks(settings.train_tasks + settings.test_tasks, settings.task_seed)
+        self.train_tasks, self.test_tasks = split_tasks(tasks, settings.train_tasks, settings.test_tasks)
         self.training: MetaTraining | None = None
         self.warnings: list[str] = []  # what the contract's checks saw that is no breach
 
@@ -76,20 +82,21 @@ class Trial:
         return self.training
 
     def identity(self) -> dict[str, str]:
-        """What a checkpoint must share with this trial to be gone on from."""
-        root, environment = provenance.ROOT / "oyster", self.settings.environment
-        top = ("__init__.py", "trial.py", "settings.py", "encoder_file.py", "local_files.py")
-        envs = ("envs/__init__.py", "envs/family.py", f"envs/{environment}.py")
-        contract = tuple(f"conformance/{name}.py" for name in ("__init__", "contract", "state", "subject"))
+        """What a checkpoint must share with this trial to be gone on from. Its code: the key in the scratch's name."""
         return {
             "settings": settings_sha256(self.settings),
             "encoder file": file_sha256(self.encoder_file),
-            "engine": provenance.sources_sha256(
-                root / name for name in ("pearl", "runtime", "rlkit", *contract, *envs, *top)
-            ),
             "torch": torch.__version__,
             "device": self.device.type,
         }
+
+
+class CarriedKey(NamedTuple):
+    """The key that the result is to carry (oyster/key.py): the trial only hands it on."""
+
+    text: str
+    parts: dict[str, Any]
+    off_lock: list[str]
 
 
 def run_trial(
@@ -97,10 +104,14 @@ def run_trial(
     encoder_file: Path,
     out: Path,
     *,
+    key: CarriedKey | None = None,
     weights: Path | None = None,
     device: str = "auto",
     record_failure: bool = False,
+    replace: bool = False,
     checkpoint_minutes: float = 5.0,
+    before_training: Callable[[], None] = lambda: None,
+    stop_asked: Callable[[], bool] = lambda: False,
     on_progress: OnProgress = lambda training, row: None,
     warn: Callable[[str], None] = lambda message: None,
 ) -> None:
@@ -108,12 +119,15 @@ def run_trial(
 
     A run that was killed goes on from its newest checkpoint. Where the encoder makes the trial fail: TrialFailure,
     nothing written; with `record_failure` (a pipeline's way) the failure is the result, and scratch that another trial
-    left is dropped instead of refused.
+    left is dropped instead of refused. `replace`: a result that is there gives way. `before_training` is called once
+    all code is loaded, and may refuse. Stopped, after a checkpoint, soon after `stop_asked` says so.
     """
-    _check_destination(out, weights, settings, encoder_file)
-    scratch = scratch_folder(out)
+    check_place("--out", out)
+    scratch = scratch_folder(out, key and key.text)
+    _check_destination(out, weights, settings, encoder_file, scratch, replace)
     trial = Trial(settings, encoder_file, device)
-    origin = _origin(trial)  # now: what fails here must not fail after training
+    before_training()
+    origin = _origin(trial) | ({"key": key.text} if key else {})  # now: what fails here must not fail after training
     for problem in origin["unreadable"]:
         warn(f"provenance lacks what cannot be read: {problem}")
     if settings.precision == "bfloat16" and not multiplies_bfloat16(trial.device):
@@ -122,8 +136,8 @@ def run_trial(
         if _is_published(out, weights, settings, encoder_file):  # killed between its arrival and the end
             remove(scratch)
             return
-        check_destination(out, weights)  # again: a result may have arrived while another process held the lock
-        attempt = _Attempt(trial, scratch / "checkpoints", checkpoint_minutes, on_progress, warn)
+        check_destination(out, weights, replace=replace)  # again: one may have arrived while the lock was waited for
+        attempt = _Attempt(trial, scratch, checkpoint_minutes, stop_asked, on_progress, warn)
         failure = None
         try:
             attempt.train(drop_foreign=record_failure)
@@ -136,15 +150,19 @@ def run_trial(
         shutil.rmtree(result, ignore_errors=True)  # of a run that was killed while writing it
         write_results(result, settings, trial.family, trial.test_tasks, trial.training, failure)
         write_json(result / "provenance.json", origin | _effort(trial, attempt))
+        if key:
+            files = [result / name for name in (*RESULT_FILES, WEIGHTS)]
+            write_key_file(result, key.text, key.parts, files, off_lock=key.off_lock)
         publish(result, out, weights)
         remove(scratch)
 
 
-def _check_destination(out: Path, weights: Path | None, settings: Settings, encoder_file: Path) -> None:
+def _check_destination(
+    out: Path, weights: Path | None, settings: Settings, encoder_file: Path, scratch: Path, replace: bool
+) -> None:
     """Before anything is loaded; a result of this very trial whose scratch is still there is let through."""
-    check_place("--out", out)
-    if not (scratch_folder(out).exists() and _is_published(out, weights, settings, encoder_file)):
-        check_destination(out, weights)
+    if not (scratch.exists() and _is_published(out, weights, settings, encoder_file)):
+        check_destination(out, weights, replace=replace)
 
 
 def _is_published(out: Path, weights: Path | None, settings: Settings, encoder_file: Path) -> bool:
@@ -159,9 +177,10 @@ def _is_published(out: Path, weights: Path | None, settings: Settings, encoder_f
 class _Attempt:
     """Trains a trial in this process, from its newest checkpoint on, and leaves checkpoints."""
 
-    def __init__(self, trial: Trial, folder: Path, checkpoint_minutes: float, on_progress: OnProgress, warn):
-        self.trial, self.warn, self.on_progress = trial, warn, on_progress
-        self.checkpoints = CheckpointFolder(folder, trial.identity())
+    def __init__(self, trial: Trial, scratch: Path, checkpoint_minutes: float, stop_asked, on_progress, warn):
+        self.trial, self.scratch, self.stop_asked = trial, scratch, stop_asked
+        self.on_progress, self.warn = on_progress, warn
+        self.checkpoints = CheckpointFolder(scratch / "checkpoints", trial.identity())
         self.interval = 60.0 * checkpoint_minutes
         self.started = self.saved = time.monotonic()
         self.seconds_before = 0.0  # spent in processes that were killed, up to the checkpoint
@@ -177,14 +196,27 @@ class _Attempt:
         self._resume(training, drop_foreign)
         for row in training.run(self._after_gradient_step):
             self.iteration_seconds.append(round(self.elapsed(), 3))
+            self._show_others(training)
             self.on_progress(training, row)
             if training.iteration < self.trial.settings.num_iterations:
                 self._save(training)
+                self._stop_if_asked(training)
 
     def _after_gradient_step(self, training: MetaTraining) -> None:
         self.on_progress(training, None)
-        if time.monotonic() - self.saved > self.interval:
+        if time.monotonic() - self.saved > self.interval or self.stop_asked():
             self._save(training)
+            self._stop_if_asked(training)
+
+    def _stop_if_asked(self, training: MetaTraining) -> None:
+        if self.stop_asked():
+            raise Stopped(f"in iteration {training.iteration}; its checkpoint is in {self.checkpoints.folder}")
+
+    def _show_others(self, training: MetaTraining) -> None:
+        """What `oyster status` reads from another terminal."""
+        seconds, of = self.iteration_seconds, self.trial.settings.num_iterations
+        write_json(self.scratch / RUNNING, {"iteration_seconds": seconds, "num_iterations": of})
+        write_csv(self.scratch / "progress.csv", Row._fields, training.rows)
 
     def _save(self, training: MetaTraining) -> None:
         checkpoint = capture(training)

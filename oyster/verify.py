@@ -5,7 +5,6 @@ it may (neighbouring CPUs often round alike); else the numbers drift apart howev
 can be compared, within a tolerance.
 """
 
-import hashlib
 import json
 import random
 import tempfile
@@ -19,8 +18,8 @@ from oyster.encoder_file import file_sha256, find_encoder_file
 from oyster.pearl.meta_train import Row
 from oyster.runtime import provenance
 from oyster.runtime.errors import InputError
+from oyster.runtime.key_file import differing, find_key_file, place_of
 from oyster.runtime.records import WEIGHTS, find_weights, problems, read_json, write_csv, write_json
-from oyster.runtime.yaml_file import read_yaml
 from oyster.saved_agent import recorded_settings
 from oyster.settings import Settings
 from oyster.trial import Trial, run_trial
@@ -56,32 +55,16 @@ class Verdict(NamedTuple):
 
 
 def check_hashes(result: Path) -> dict[str, str]:
-    """Each file that dvc.lock records for this result: `holds`, `differs` or `not here`. Empty where there are none."""
-    lock = next((parent / "dvc.lock" for parent in result.resolve().parents if (parent / "dvc.lock").exists()), None)
-    if lock is None:
+    """Each file that the result's key file lists: `holds`, `differs` or `not here`. Empty where it has no key."""
+    key_file = find_key_file(result)
+    if key_file is None:
         return {}
-    folder = result.resolve().relative_to(lock.parent.resolve()).as_posix()
+    wrong = {words.split()[0] for words in differing(key_file)}
     checked = {}
-    for stage in _stages(lock):
-        outs = {out["path"]: out for out in stage.get("outs", [])}
-        if f"{folder}/metrics.json" not in outs:
-            continue
-        for path, out in outs.items():
-            file = lock.parent / path
-            if not file.exists():
-                checked[path] = "not here"
-            else:
-                checked[path] = "holds" if hashlib.md5(file.read_bytes()).hexdigest() == out["md5"] else "differs"
+    for name in key_file.files:
+        there = place_of(key_file, name).exists()
+        checked[name] = ("differs" if name in wrong else "holds") if there else "not here"
     return checked
-
-
-def _stages(lock: Path) -> list[dict]:
-    """The stages of dvc.lock. InputError where it is not what DVC writes."""
-    content = read_yaml(lock) or {}
-    stages = content.get("stages", {}) if isinstance(content, dict) else None
-    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
-        raise InputError(f"{str(lock)!r} is no dvc.lock: it should hold a mapping of stages. `git checkout` it.")
-    return list(stages.values())
 
 
 # --- rerun ------------------------------------------------------------------------------------------------------------
@@ -98,7 +81,7 @@ def verify(
     hashes = check_hashes(result)
     say(f"{result}: {_in_words(hashes)}; re-creating {'all' if iterations is None else iterations} iterations")
     if altered := [path for path, state in hashes.items() if state == "differs"]:
-        reason = f"not the files that dvc.lock records: {', '.join(altered)}"
+        reason = f"not the files that its key file lists: {', '.join(altered)}"
         return _verdict(result, "different", reason, recorded, None, hashes, iterations, None)
 
     encoder_file = find_encoder_file(settings.encoder)
@@ -192,9 +175,9 @@ def read_verifiable(result: Path) -> tuple[dict[str, Any], Settings]:
 
 def _in_words(hashes: dict[str, str]) -> str:
     if not hashes:
-        return "not recorded in a dvc.lock"
+        return "without a key, so that no hash says what was recorded"
     counts = {state: list(hashes.values()).count(state) for state in ("holds", "differs", "not here")}
-    return "hashes in dvc.lock: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return "hashes of its key file: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
 
 def _changed(recorded: dict[str, Any], here: dict[str, Any]) -> str:

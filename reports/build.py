@@ -1,10 +1,12 @@
-"""Build a report's folder: read, compute, draw, render into a folder beside, then swap it in whole."""
+"""Build a folder: read, compute, draw, write into a folder beside it, then swap that in whole."""
 
 import shlex
-from itertools import chain
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from oyster.key import Key
+from oyster.runtime.key_file import write_key_file
 from reports import exports, folder, page
 from reports.figures import FIGURES, FigureSpec, Svg
 from reports.grid import Grid
@@ -12,28 +14,36 @@ from reports.results import Results, load
 from reports.text import plain
 
 
-def build(grid: Grid, results_folder: Path, out: Path) -> Results:
-    """Write `<out>/index.html`, `tables/*`, `figures/*`. Raises InputError, having written nothing.
+def build(grid: Grid, results_folder: Path, out: Path, key: Key | None = None, remarks: Iterable[str] = ()) -> Results:
+    """Write `<out>/index.html` and what lies beside it. Raises InputError, having written nothing.
 
-    The same results give the same bytes, wherever `out` is.
+    The same results give the same bytes, wherever `out` is. With `key` its key file too, written last.
     """
     out = folder.replaceable(out)
-    results = load(results_folder, grid)
+    results = load(results_folder, grid, remarks)
     drawn = draw(results)
-    options = {"--grid": grid.name, "--results": results_folder.as_posix(), "--out": f"reports/{grid.name}"}
-    command = plain(shlex.join(["python", "-m", "reports", "build", *chain(*options.items())]))
+    command = plain(shlex.join(["python", "-m", "oyster", "report", grid.name]))
     partial = folder.partial(out)
-    for name in ("tables", "figures"):
-        (partial / name).mkdir()
-    taken = exports.write_all(results, partial / "tables")
-    for figure in drawn:
-        for name, svg in figure.panels.items():
-            path = partial / page.figure_file(figure.spec.kind, name, "svg")
-            path.write_text(svg, encoding="utf-8", newline="")
-            path.with_suffix(".pdf").write_bytes(svg.pdf)
+    taken = exports.write_all(results, partial)
     (partial / "index.html").write_text(page.render(results, drawn, taken, command), encoding="utf-8", newline="")
+    if key:
+        write_key_file(partial, key.text, key.parts, [partial / "index.html"])
     folder.swap(partial, out)
     return results
+
+
+def build_paper(grid: Grid, results_folder: Path, out: Path) -> list[str]:
+    """Write all figures and tables for a paper into `out`. Returns their names. InputError, having written none."""
+    results = load(results_folder, grid)
+    printed = [*(table.name for table in exports.all_tables(results)), exports.HEADLINE]
+    ours = [f"{spec.kind}_*.{form}" for spec in FIGURES for form in ("svg", "pdf")]
+    ours += [f"{name}.{form}" for name in printed for form in ("tex", "md")]
+    out = folder.replaceable(out, ours, "--paper")
+    drawn = draw(results)
+    partial = folder.partial(out)
+    exports.write_paper(results, drawn, partial)
+    folder.swap(partial, out)
+    return sorted(path.name for path in out.iterdir())
 
 
 class Drawn(NamedTuple):

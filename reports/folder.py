@@ -1,21 +1,24 @@
 """A folder that is written whole or not at all, and that replaces nothing but an older one of its kind."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from reports.grid import InputError
 from reports.text import shown
 
-OWNED = {"index.html", "tables", "figures"}  # what a report's folder may hold, hence may lose
+# What a report's folder may hold, hence may lose; `figures` is of reports of before.
+REPORT = ("index.html", "tables", "figures", "headline.md", "headline.tex", "results.parquet", "*.key.json")
 
 
-def replaceable(out: Path) -> Path:
-    """`out` in full, if a report may be written there. InputError where something else is."""
+def replaceable(out: Path, ours: Iterable[str] = REPORT, option: str = "--out") -> Path:
+    """`out` in full, if it may be written anew. InputError where it holds what no pattern of `ours` names."""
     out = out.resolve()
-    foreign = sorted(path.name for path in out.iterdir() if path.name not in OWNED) if out.is_dir() else []
+    found = out.iterdir() if out.is_dir() else ()
+    foreign = sorted(path.name for path in found if not any(map(path.match, ours)))
     if foreign or (out.exists() and not out.is_dir()):
         what = f"holds {', '.join(map(shown, foreign[:3]))}" if foreign else "is a file"
-        raise InputError(f"{shown(out)} {what}, so it is not replaced. Give --out a folder of its own.")
+        raise InputError(f"{shown(out)} {what}, so it is not replaced. Give {option} a folder of its own.")
     return out
 
 

@@ -6,6 +6,7 @@ import shlex
 import pandas as pd
 
 from reports import tables
+from reports.grid import Grid
 from reports.results import Results, anchor, trial_command
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -19,7 +20,7 @@ def origins(results: Results) -> list[dict]:
     no return, blank if it did. train, recreate, verify: commands; recreate is None where no commit is recorded, verify
     where there is no result.
     """
-    return [_origin(trial, results.grid.name) for trial in records(results.trials)]
+    return [_origin(trial, results.grid) for trial in records(results.trials)]
 
 
 def records(frame: pd.DataFrame) -> list[dict]:
@@ -27,9 +28,9 @@ def records(frame: pd.DataFrame) -> list[dict]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def _origin(trial: dict, grid: str) -> dict:
+def _origin(trial: dict, grid: Grid) -> dict:
     identity = trial["environment"], trial["encoder"], trial["seed"]
-    place = shlex.quote("/".join(["results", grid, *map(str, identity)]))
+    place = shlex.quote(f"results/{grid.place(identity)}")
     commit = trial["commit"] if COMMIT.fullmatch(str(trial["commit"])) else None
     ran = trial["status"] in ("finished", "failed")
     row = pd.Series(trial)
@@ -38,7 +39,7 @@ def _origin(trial: dict, grid: str) -> dict:
         "hardware": tables.hardware(row),
         "versions": ", ".join(f"{name} {trial[name]}" for name in VERSIONS if trial[name]),
         "text": "" if trial["status"] == "finished" else tables.gap_text(row),
-        "train": trial["command"] or trial_command(grid, *identity),
+        "train": trial["command"] or trial_command(grid, identity),
         "recreate": f"git checkout {commit} && {trial['command']}" if ran and commit else None,
         "verify": f"python -m oyster verify {place}" if ran else None,
     }

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,7 +17,6 @@ from reports.origins import origins, records
 from reports.results import Results
 from reports.words import number
 
-FORMATS = ("svg", "pdf")  # of each panel's files
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = Path(__file__).parent / "pictures"  # <environment>.png, by `make pictures`
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -119,14 +117,6 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def figure_file(kind: str, panel: str, format: str) -> str:
-    """Where a panel lies in a report's folder. A name that a file cannot have as it is ends in its hash."""
-    name = re.sub(r"[^\w.-]+", "-", panel)
-    if re.search(r"[^\w .-]", panel):
-        name += "-" + hashlib.sha256(panel.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"figures/{kind}_{name}.{format}"
-
-
 def sections(results: Results, drawn: Iterable, styles: dict[str, str]) -> dict[str, list[dict]]:
     """The figures of each section in the page's order, numbered through, inlined; without those that are empty."""
     found = {}
@@ -144,11 +134,9 @@ def _figure(results: Results, figure, number: int, styles: dict[str, str]) -> di
     kind, title = figure.spec.kind, figure.spec.title
     panels = [
         {
-            "name": name,
             "heading": None,
             "environment": name if name in results.grid.environments else None,
             "svg": Markup(inline_svg(svg, f"{kind}{index}", figure.spec.alt(results, name), styles)),
-            "files": {format.upper(): quote(figure_file(kind, name, format)) for format in FORMATS},
         }
         for index, (name, svg) in enumerate(figure.panels.items())
     ]
@@ -163,13 +151,15 @@ def _contents(sections: dict[str, list[dict]]) -> dict[str, str]:
 
 
 def _files(taken: Iterable[exports.Table]) -> dict[str, dict[str, str]]:
-    """By a table's caption the files that hold it; and the one that holds everything."""
-    formats = {"CSV": "csv", "LaTeX": "tex", "Markdown": "md"}
-    files = {
-        table.caption.rstrip("."): {name: f"tables/{table.name}.{suffix}" for name, suffix in formats.items()}
-        for table in taken
+    """By what it is, the files that hold it, each by its format."""
+    headline = {"Markdown": f"{exports.HEADLINE}.md", "LaTeX": f"{exports.HEADLINE}.tex"}
+    tables = {table.caption.rstrip("."): {"CSV": f"tables/{table.name}.csv"} for table in taken}
+    return {
+        "The answer in short, for a text": headline,
+        **tables,
+        "Every iteration of every trial": {"CSV": "tables/learning.csv"},
+        "Every trial, test task and trajectory, a row each": {"Parquet": exports.PARQUET},
     }
-    return files | {"Every trial, test task and trajectory, a row each": {"Parquet": f"tables/{exports.PARQUET}"}}
 
 
 def points(trials: list[dict], side: str = "") -> dict[str, dict]:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -61,14 +62,18 @@ class Results:
         return self.traces.get((environment, encoder, seed))
 
 
-def load(folder: Path, grid: Grid) -> Results:
-    """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`. InputError without a folder."""
+def load(folder: Path, grid: Grid, remarks: Iterable[str] = ()) -> Results:
+    """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`, those beside it from the folders of their
+    grids beside that one. InputError without a folder.
+
+    remarks: further sentences that the page should show.
+    """
     if not folder.is_dir():
         raise InputError(
             f"There is no results folder {shown(folder)}; give with --results the one that trials wrote into."
         )
     read = {
-        trial: read_trial(folder.joinpath(*map(str, trial)), dict(zip(TRIAL, trial, strict=True)))
+        trial: read_trial(place_of(folder, grid, trial), dict(zip(TRIAL, trial, strict=True)))
         for trial in grid.trials()
     }
     read, foreign = _of_one_family(read)
@@ -76,22 +81,28 @@ def load(folder: Path, grid: Grid) -> Results:
     scripted = _join(read, "scripted", [*TRIAL, "status", "task", *SCRIPTED])
     return Results(
         grid=grid,
-        trials=_frame(read, grid.name),
+        trials=_frame(read, grid),
         progress=_join(read, "progress", [*TRIAL, "status", *PROGRESS, "wall_seconds"]),
         adaptation=adaptation,
         posteriors=_join(read, "posteriors", [*TRIAL, "status", *POSTERIORS]),
         scripted=_by_task(scripted, adaptation),
         traces={trial: files.trace for trial, files in read.items() if files.trace is not None},
         unusable=[sentence for files in read.values() for sentence in files.unusable] + foreign,
-        remarks=_warnings(read) + _disagreeing_bounds(scripted) + _outside_the_grid(folder, grid),
+        remarks=[*remarks, *_warnings(read), *_disagreeing_bounds(scripted), *_outside_the_grid(folder, grid)],
         folder=folder,
     )
 
 
-def trial_command(budget: str, environment: str, encoder: str, seed: int) -> str:
+def place_of(folder: Path, grid: Grid, trial: tuple[str, str, int]) -> Path:
+    """Where a trial's result lies: in the grid's folder, or in that of the grid beside it."""
+    within = folder if trial not in grid.beside else folder.parent / grid.beside[trial]
+    return within.joinpath(*map(str, trial))
+
+
+def trial_command(grid: Grid, trial: tuple[str, str, int]) -> str:
     """The command that trains one trial of a grid, as the pipeline runs it."""
-    place = f"{budget}/{environment}/{encoder}/{seed}"
-    names = f"--env {quote(environment)} --encoder {quote(encoder)} --seed {seed} --budget {quote(budget)}"
+    (environment, encoder, seed), place = trial, grid.place(trial)
+    names = f"--env {quote(environment)} --agent {quote(encoder)} --seed {seed} --preset {quote(grid.preset)}"
     folders = f"--out {quote(f'results/{place}')} --weights {quote(f'weights/{place}')}"
     return f"docker/run python -m oyster train {names} {folders} --record-failure"
 
@@ -112,12 +123,12 @@ def _slug(name: str, plain: str) -> str:
     return f"{re.sub('[^A-Za-z0-9_]+', '', name)[:24]}_{digest}"
 
 
-def _frame(read: dict[tuple, TrialFiles], budget: str) -> pd.DataFrame:
+def _frame(read: dict[tuple, TrialFiles], grid: Grid) -> pd.DataFrame:
     rows = []
     for trial, files in read.items():
         recorded = {column: (files.recorded or {}).get(column) for column in PROVENANCE}
-        recorded["command"] = recorded["command"] or trial_command(budget, *trial)
-        rows.append(dict(zip(TRIAL, trial, strict=True)) | files.outcome | recorded)
+        recorded["command"] = recorded["command"] or trial_command(grid, trial)
+        rows.append(dict(zip(TRIAL, trial, strict=True)) | files.outcome | recorded | {"code": files.code})
     return pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, float))
 
 
@@ -193,7 +204,7 @@ def _disagreeing_bounds(scripted: pd.DataFrame) -> list[str]:
 
 def _outside_the_grid(folder: Path, grid: Grid) -> list[str]:
     """Results that are there and that the grid does not name: said, not counted."""
-    expected = {folder / environment / encoder / str(seed) for environment, encoder, seed in grid.trials()}
+    expected = {folder / environment / encoder / str(seed) for environment, encoder, seed in grid.own_trials()}
     strays = sorted({path.parent for path in folder.rglob("metrics.json")} - expected)
     strays = [path for path in strays if not any(part.endswith(".partial") for part in path.parts)]
-    return [f"{shown(path)} is not a trial of grid.{grid.name}: it is not counted here." for path in strays]
+    return [f"{shown(path)} is not a trial of grids.{grid.name}: it is not counted here." for path in strays]

@@ -32,8 +32,7 @@ def read_revision(repository: Path, name: str, grid: str, folder: Path) -> Revis
     for place in places:
         if _git(repository, "cat-file", "-e", f"{commit}:{place}").returncode:
             raise InputError(
-                f"{called} holds no {shown(place)}. "
-                "Give a commit that does, or --grid with a grid whose results are in git."
+                f"{called} holds no {shown(place)}. Give a commit that does, or a grid whose results are in git."
             )
     _take_out(repository, commit, places, folder)
     try:

@@ -51,7 +51,6 @@ def _render(sides: list[Revision], cells: list[Cell], grid: str) -> str:
     counts = Counter(cell.verdict for cell in cells)
     styles = {}
     figures = list(_figures(sides, joint, styles))
-    arguments = [sides[0].name, sides[1].name, "--grid", grid]
     return (
         page.environment()
         .get_template("compare.html.j2")
@@ -63,7 +62,7 @@ def _render(sides: list[Revision], cells: list[Cell], grid: str) -> str:
             verdicts={verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]},
             figures=figures,
             files=FILES,
-            command=shlex.join(["python", "-m", "reports", "compare", *arguments]),
+            command=shlex.join(["python", "-m", "oyster", "report", grid, "--compare", *(side.name for side in sides)]),
             points=dict(chain(*(page.points(origins(side.results), f"{i}:").items() for i, side in enumerate(sides)))),
         )
     )
@@ -104,9 +103,7 @@ def _figures(sides: list[Revision], grid: Grid, styles: dict[str, str]) -> Itera
 def _panel(spec, side: Revision, name: str, svg: str, identifier: str, index: int, styles: dict[str, str]) -> dict:
     label = f"{side.name}: {spec.alt(side.results, name)}"
     return {
-        "name": f"{name}, {side.name}",
         "heading": side.name,
         "environment": name,
         "svg": Markup(inline_svg(svg, identifier, label, styles, f"{index}:")),
-        "files": {},
     }

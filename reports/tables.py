@@ -68,7 +68,7 @@ def comparable(results: Results) -> bool:
     """Whether the published figures were made with the budget of these trials."""
     finished = results.progress[results.progress.status == "finished"]
     iterations = finished.groupby(TRIAL).size()
-    return results.grid.name == PUBLISHED_BUDGET and bool((iterations == PUBLISHED_ITERATIONS).all())
+    return results.grid.preset == PUBLISHED_BUDGET and bool((iterations == PUBLISHED_ITERATIONS).all())
 
 
 def budget(results: Results) -> pd.DataFrame:
@@ -114,9 +114,14 @@ def hardware(trial) -> str:
 
 def share_code(trials: pd.DataFrame) -> bool:
     """Whether finished trials come from several commits that are known all to train with the same code."""
-    commits = set(trials[trials.status == "finished"].commit.dropna())
-    known = same_code(commits)
-    return len(known) == len(commits) > len(set(known.values())) == 1
+    finished = trials[trials.status == "finished"]
+    return finished.commit.nunique() > 1 and _code(finished).nunique(dropna=False) == 1
+
+
+def _code(trials: pd.DataFrame) -> pd.Series:
+    """Of each trial what tells its code from another's: by its key, or by its commit; None where neither does."""
+    without = trials[trials.code.isna()].commit.dropna()
+    return trials.code.fillna(trials.commit.map(same_code(without)) if len(without) else trials.code)
 
 
 def mixtures(trials: pd.DataFrame) -> list[str]:
@@ -124,10 +129,8 @@ def mixtures(trials: pd.DataFrame) -> list[str]:
     origin = [column for column in PROVENANCE if column != "command"]
     # One without any record of its origin is said to be so elsewhere; it is no mixture with the others.
     finished = trials[(trials.status == "finished") & trials[origin].notna().any(axis=1)]
-    known = same_code(finished.commit.dropna())
-    finished = finished.assign(
-        hardware=[hardware(trial) or None for trial in finished.itertuples()], code=finished.commit.map(known)
-    )
+    machines = [hardware(trial) or None for trial in finished.itertuples()]
+    finished = finished.assign(hardware=machines, code=_code(finished))
     found = []
     for column, name in SAME.items():
         values = finished[column].astype("string")
@@ -137,7 +140,7 @@ def mixtures(trials: pd.DataFrame) -> list[str]:
             environments = finished.environment[values.index]
             found.append(f"The finished trials mix {name}: {_parts(counts)}.{_within(environments, values)}")
     untold = finished.commit[finished.code.isna()].astype("string").fillna("none recorded").value_counts().sort_index()
-    if len(untold) + len(set(known.values())) > 1 and len(untold):
+    if len(untold) + finished.code.nunique() > 1 and len(untold):
         found.append(
             f"Whether the finished trials share their code cannot be told, as commits cannot be looked up: "
             f"{_parts(untold)}; {how_to_look_up()}."
@@ -163,7 +166,7 @@ def trials_table(results: Results) -> pd.DataFrame:
     """One row a trial of the grid: what became of it, how far it came, where it comes from."""
     reached = results.progress.groupby(TRIAL)[["environment_steps", "gradient_steps"]].max()
     reached.insert(0, "iterations", results.progress.groupby(TRIAL).size())
-    return results.trials.merge(reached.reset_index(), on=TRIAL, how="left")
+    return results.trials.drop(columns="code").merge(reached.reset_index(), on=TRIAL, how="left")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from oyster.key import text_of
+from oyster.runtime.errors import InputError
+from oyster.runtime.key_file import find_key_file
 from reports.provenance import read_provenance
 from reports.records import (
     Unreadable,
@@ -34,6 +37,7 @@ ABSENT = "what this file would show of it is absent."
 class TrialFiles(NamedTuple):
     """What there is of one trial: its outcome, as columns of the trials frame; None for a file that gives nothing.
 
+    code: a hash of the code that trained it, where the result carries a key.
     unusable: a sentence for each file that is there and cannot be used, or that should be there.
     """
 
@@ -44,6 +48,7 @@ class TrialFiles(NamedTuple):
     posteriors: pd.DataFrame | None = None
     scripted: pd.DataFrame | None = None
     trace: np.ndarray | None = None
+    code: str | None = None
     unusable: tuple[str, ...] = ()
 
 
@@ -66,9 +71,19 @@ def read_trial(place: Path, identity: dict) -> TrialFiles:
     posteriors = attempt(read_posteriors, "posteriors.csv", metrics, adaptation)
     scripted = attempt(read_scripted, "metrics.json", metrics)
     trace = attempt(read_trace, "trajectories.npz", metrics, adaptation)
+    code = attempt(lambda _: read_code(place), "its key file")
     if progress is not None:
         add_wall_seconds(progress, (recorded or {}).get("iteration_seconds"))
-    return TrialFiles(outcome, recorded, progress, adaptation, posteriors, scripted, trace, tuple(unusable))
+    return TrialFiles(outcome, recorded, progress, adaptation, posteriors, scripted, trace, code, tuple(unusable))
+
+
+def read_code(place: Path) -> str | None:
+    """Of the parts of its key that are code, whatever the family. Raises Unreadable."""
+    try:
+        key_file = find_key_file(place)
+    except InputError as error:
+        raise Unreadable(f"{error}") from error
+    return key_file and text_of({part: key_file.parts.get(part) for part in ("engine", "algorithm")})
 
 
 def read_outcome(place: Path, identity: dict) -> tuple[dict, dict | None]:
@@ -100,9 +115,14 @@ def finished(metrics: dict) -> bool:
 
 
 def read_metrics(path: Path, identity: dict) -> dict:
-    """metrics.json of just this trial, its outcome of the kinds that are due. Raises Unreadable."""
+    """metrics.json of just this trial, its outcome of the kinds that are due. Raises Unreadable.
+
+    Whose agent it is, its place says: another grid's, or one that was renamed, has another name in it.
+    """
     metrics = read_json(path)
     for key, expected in identity.items():
+        if key == "encoder":
+            continue
         if type(metrics.get(key)) is not type(expected) or metrics[key] != cleaned(expected):
             raise Unreadable(f"it is of {key} {told(metrics.get(key))}, not {told(expected)}.")
     for key in ("meta_test_return", "meta_test_return_last5"):

@@ -57,7 +57,9 @@ TESTS = {
     "oyster/runtime/checkpoint.py": "tests/test_checkpoint.py",
     "oyster/verify.py": "tests/test_verdicts.py",
     "oyster/runtime/provenance.py": "tests/test_provenance.py -k 'not a_trial_records'",
-    "oyster/settings.py": "tests/test_settings_limits.py tests/test_settings.py",
+    "oyster/settings.py": "tests/test_grid_limits.py tests/test_grid.py",
+    "oyster/grid.py": "tests/test_grid_limits.py tests/test_grid_resolution.py tests/test_grid.py tests/test_before.py",
+    "oyster/before.py": "tests/test_before.py",
 }
 SWAPPED = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.canary import DETERMINISTIC, FOLDER
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.runtime import seeds
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.runtime.records import DETERMINISTIC
+from oyster.settings import Settings
 from oyster.trial import Trial, run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def settings(environment: str, encoder: str = "mlp", seed: int = 5, **changes) -> Settings:
     params = load_params(FOLDER / "params.yaml")
-    resolved = trial_settings(params, environment=environment, encoder=encoder, seed=seed, budget="canary")
+    resolved = trial_settings(params, environment=environment, agent=encoder, seed=seed, preset="canary")
     return resolved.model_copy(update={"num_train_steps_per_itr": 10, **changes})
 
 

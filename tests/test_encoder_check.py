@@ -15,9 +15,10 @@ from oyster.conformance.contract import MUST_HAVE, require_contract
 from oyster.conformance.subject import Subject
 from oyster.encoder_file import ENCODERS, load_encoder_class
 from oyster.envs import load_family
+from oyster.grid import Preset, encoder_agent, load_params, trial_settings
 from oyster.runtime.errors import TrialFailure
 from oyster.runtime.records import RESULT_FILES, WEIGHTS
-from oyster.settings import load_params, trial_settings
+from oyster.settings import PearlSection
 
 HERE = Path(__file__).parent
 PARAMS = load_params(HERE.parent / "params.yaml")
@@ -76,7 +77,7 @@ def files(folder: str) -> list[str]:
 
 
 def quick_check(file: Path, **options):
-    return check_encoder(file, PARAMS, environment="point-robot", budget="demo", num_steps=150, timing=False, **options)
+    return check_encoder(file, PARAMS, environment="point-robot", preset="demo", num_steps=150, timing=False, **options)
 
 
 @functools.cache
@@ -90,7 +91,8 @@ def verdicts(findings, verdict: str) -> set[str]:
 
 
 def settings(encoder: str, environment: str = "point-robot", **changes):
-    resolved = trial_settings(PARAMS, environment=environment, encoder=encoder, seed=1, budget="demo")
+    agent = encoder_agent(PARAMS, encoder)
+    resolved = trial_settings(PARAMS, environment=environment, agent=agent, seed=1, preset="demo")
     return resolved.model_copy(update=changes)
 
 
@@ -99,13 +101,13 @@ def tiny(encoder: str):
     return settings(
         encoder,
         num_iterations=2,
-        num_train_tasks=3,
-        num_test_tasks=2,
+        train_tasks=3,
+        test_tasks=2,
         num_tasks_sample=2,
         num_initial_steps=20,
         num_steps_prior=20,
         num_train_steps_per_itr=5,
-        num_evals=1,
+        evaluations=1,
         meta_batch=2,
         batch_size=8,
         embedding_batch_size=8,
@@ -160,16 +162,18 @@ def test_without_an_environment_the_contract_is_checked_at_the_sizes_of_all(tmp_
     narrow.write_text(
         source.replace("        super().__init__()", "        assert input_size == 27\n        super().__init__()")
     )
-    findings = check_encoder(narrow, PARAMS, budget="demo", num_steps=5, timing=False)
-    assert verdicts(findings, "fail") == {"sizes of point-robot", "sizes of sparse-point-robot"}
+    params = PARAMS.model_copy(update={"presets": {"own": Preset(extends="demo")}})
+    for preset in ("demo", "own"):
+        findings = check_encoder(narrow, params, preset=preset, num_steps=5, timing=False)
+        assert verdicts(findings, "fail") == {"sizes of point-robot", "sizes of sparse-point-robot"}
 
 
 @pytest.mark.parametrize("change", [{"use_information_bottleneck": False}, {"use_next_obs_in_context": True}])
 def test_other_settings_can_be_checked_too(change):
-    budget = PARAMS.budgets["demo"] | {"all": PARAMS.budgets["demo"]["all"].model_copy(update=change)}
-    params = PARAMS.model_copy(update={"budgets": {"demo": budget}})
+    own = Preset(extends="demo", pearl={"all": PearlSection(**change)})
+    params = PARAMS.model_copy(update={"presets": {"own": own}})
     findings = check_encoder(
-        ENCODERS / "mlp.py", params, environment="point-robot", budget="demo", num_steps=20, timing=False
+        ENCODERS / "mlp.py", params, environment="point-robot", preset="own", num_steps=20, timing=False
     )
     assert verdicts(findings, "fail") == set()
 
@@ -251,19 +255,19 @@ def command(*arguments: str):
 
 
 def test_the_command_shows_a_table_and_exits_0_for_a_correct_encoder():
-    result = command("attention", "--budget", "demo")
+    result = command("attention", "--preset", "demo")
     assert result.exit_code == 0, result.output
     assert "No check failed." in result.output
     assert all(name in result.output for name in [*CHECKS, "parameters", "times mlp", "h of gradient steps"])
 
 
 def test_the_command_exits_1_for_a_broken_one_and_says_how_to_mend_it():
-    result = command(str(path("no_save_init_params")), "--budget", "demo", "--env", "point-robot")
+    result = command(str(path("no_save_init_params")), "--preset", "demo", "--env", "point-robot")
     assert result.exit_code == 1
     assert "1 failed: save_init_params" in result.output and "first statement" in result.output
 
 
-@pytest.mark.parametrize("arguments", [["nowhere.py"], ["mlp", "--env", "mars"], ["mlp", "--budget", "none"]])
+@pytest.mark.parametrize("arguments", [["nowhere.py"], ["mlp", "--env", "mars"], ["mlp", "--preset", "none"]])
 def test_the_command_exits_2_for_what_it_cannot_find(arguments):
     assert command(*arguments).exit_code == 2
 

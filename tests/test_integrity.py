@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file
 from oyster.envs import load_family
 from oyster.envs.family import split_tasks
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import meta_train
 from oyster.pearl.meta_test import MetaTest, Run
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 from oyster.trial import Trial
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,17 +45,17 @@ class CustomContextEncoder(PyTorchModule):
 
 def settings(environment: str, encoder: str, **changes) -> Settings:
     params = load_params(FOLDER / "params.yaml")
-    resolved = trial_settings(params, environment=environment, encoder=encoder, seed=5, budget="canary")
+    resolved = trial_settings(params, environment=environment, agent=encoder, seed=5, preset="canary")
     return resolved.model_copy(update={"num_train_steps_per_itr": 10, **changes})
 
 
 @pytest.mark.parametrize("budget", ["demo", "benchmark", "paper"])
 @pytest.mark.parametrize("environment", ["cheetah-vel", "point-robot", "sparse-point-robot"])
 def test_train_and_test_tasks_are_disjoint(environment, budget):
-    s = trial_settings(load_params(ROOT / "params.yaml"), environment=environment, encoder="mlp", seed=0, budget=budget)
-    tasks = load_family(environment).draw_tasks(s.num_train_tasks + s.num_test_tasks)
-    train, test = split_tasks(tasks, s.num_train_tasks, s.num_test_tasks)
-    assert (len(train), len(test)) == (s.num_train_tasks, s.num_test_tasks)
+    s = trial_settings(load_params(ROOT / "params.yaml"), environment=environment, agent="mlp", seed=0, preset=budget)
+    tasks = load_family(environment).draw_tasks(s.train_tasks + s.test_tasks)
+    train, test = split_tasks(tasks, s.train_tasks, s.test_tasks)
+    assert (len(train), len(test)) == (s.train_tasks, s.test_tasks)
     distances = np.linalg.norm(train[:, None] - test[None], axis=-1)
     assert distances.min() > 0
 
@@ -88,7 +89,7 @@ def test_testing_does_not_disturb_training(environment, encoder, monkeypatch, tm
         file.write_text(DROPOUT_ENCODER)
     else:
         file = find_encoder_file(encoder)
-    trial = settings(environment, encoder if encoder != "dropout" else "mlp", num_evals=1)
+    trial = settings(environment, encoder if encoder != "dropout" else "mlp", evaluations=1)
     with_test = _after_training(Trial(trial, file, "cpu"))
     nothing = MetaTest([Run(0, 0, [0.0], [], [])])
     monkeypatch.setattr(meta_train, "meta_test", lambda *arguments: nothing)
@@ -99,9 +100,7 @@ def test_testing_does_not_disturb_training(environment, encoder, monkeypatch, tm
 
 
 def test_sparse_rewards_reach_the_context_and_the_reported_return_only():
-    training = Trial(
-        settings("sparse-point-robot", "mlp", sparse_rewards=True), find_encoder_file("mlp"), "cpu"
-    ).assemble()
+    training = Trial(settings("sparse-point-robot", "mlp"), find_encoder_file("mlp"), "cpu").assemble()
     next(training.run())
     everything = np.arange(training.store.size)[None]
     next_observation, reward = training.store.gather(everything)[3][0], training.store.gather(everything)[5][0, :, 0]

@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from benchmarks.plain_pearl import PlainPearl
-from oyster.canary import FOLDER, TRIALS
 from oyster.encoder_file import find_encoder_file
+from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
+from oyster.keep import CANARY, FOLDER
 from oyster.pearl.agent import Agent
 from oyster.pearl.meta_train import FIRST_STEPS, MetaTraining
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 from oyster.trial import Trial
 
 NETWORKS = ("context_encoder", "qf1", "qf2", "vf", "policy", "target_vf")
@@ -22,7 +24,7 @@ NETWORKS = ("context_encoder", "qf1", "qf2", "vf", "policy", "target_vf")
 
 def settings(environment: str, encoder: str, **changes) -> Settings:
     params = load_params(FOLDER / "params.yaml")
-    resolved = trial_settings(params, environment=environment, encoder=encoder, seed=1, budget="canary")
+    resolved = trial_settings(params, environment=environment, agent=encoder, seed=1, preset="canary")
     return Settings.model_validate(resolved.model_dump() | changes)
 
 
@@ -35,9 +37,9 @@ def parameters(agent: Agent) -> dict[str, list[torch.Tensor]]:
     return {name: [p.detach().clone() for p in getattr(agent, name).parameters()] for name in NETWORKS}
 
 
-@pytest.mark.parametrize("environment, encoder", TRIALS)
+@pytest.mark.parametrize("environment, encoder", [*CANARY.items()])
 def test_every_network_moves_in_every_step(environment, encoder):
-    s = settings(environment, encoder, num_train_steps_per_itr=25, num_evals=1)
+    s = settings(environment, encoder, num_train_steps_per_itr=25, evaluations=1)
     training, moved = assembled(s), []
     before = [parameters(training.agent)]
 
@@ -76,7 +78,7 @@ def copy_weights(agent: Agent, pearl: PlainPearl) -> None:
 
 
 def test_a_whole_trial_is_what_an_independent_pearl_makes_of_the_same_draws(monkeypatch):
-    s = settings("point-robot", "mlp", use_information_bottleneck=True, num_evals=1)
+    s = settings("point-robot", "mlp", use_information_bottleneck=True, evaluations=1)
     training = assembled(s)
     pearl = PlainPearl(s)
     copy_weights(training.agent, pearl)
@@ -101,7 +103,7 @@ def test_a_whole_trial_is_what_an_independent_pearl_makes_of_the_same_draws(monk
         for observation, action, reward, next_observation, _, context, z_noise, action_noise in batches:
             rows = torch.cat([observation, action, reward, next_observation], dim=-1)
             draws, noises = iter([context, rows]), iter([z_noise, action_noise.flatten(0, 1)])
-            pearl.contexts = pearl.replay = [[None]] * s.num_train_tasks
+            pearl.contexts = pearl.replay = [[None]] * s.train_tasks
             monkeypatch.setattr(pearl, "draw", lambda *_, draws=draws: next(draws))
             monkeypatch.setattr(pearl, "noise", lambda *_, noises=noises: next(noises))
             pearl.take_gradient_step()
@@ -110,8 +112,8 @@ def test_a_whole_trial_is_what_an_independent_pearl_makes_of_the_same_draws(monk
                 assert (mine - plain).norm() < 1e-3 * (mine - first).norm(), (iteration, name)
 
         # The plain robots meet a task at a time: their noise and starts are the engine's, in another order.
-        num_walks = -(-s.num_steps_per_eval // s.max_path_length)
-        runs, order = training.last_test.runs, [(row, k) for row in range(s.num_test_tasks) for k in range(num_walks)]
+        num_walks = -(-s.num_steps_per_eval // load_family("point-robot").horizon)
+        runs, order = training.last_test.runs, [(row, k) for row in range(s.test_tasks) for k in range(num_walks)]
         noises = iter([latents[k - num_walks][row][None] for row, k in order])
         starts = iter([runs[row].traces[k][0] for row, k in order])
         monkeypatch.setattr(pearl, "noise", lambda *_, noises=noises: next(noises))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from oyster.encoder_file import find_encoder_file
-from oyster.settings import load_params, trial_settings
+from oyster.grid import load_params, trial_settings
 from oyster.trial import Trial
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +21,7 @@ def script():
 @pytest.fixture
 def trial():
     settings = trial_settings(
-        load_params(ROOT / "params.yaml"), environment="point-robot", encoder="recurrent", seed=0, budget="demo"
+        load_params(ROOT / "params.yaml"), environment="point-robot", agent="recurrent", seed=0, preset="demo"
     )
     trial = Trial(settings, find_encoder_file("recurrent"), "cpu")
     trial.assemble()
@@ -88,7 +88,7 @@ def test_the_cap_leaves_the_last_transitions_of_a_context(script, trial, monkeyp
 )
 def test_the_cap_is_tried_where_a_meta_test_explores_more_than_training_shows(script, environment, encoder, capped):
     settings = trial_settings(
-        load_params(ROOT / "params.yaml"), environment=environment, encoder=encoder, seed=0, budget="benchmark"
+        load_params(ROOT / "params.yaml"), environment=environment, agent=encoder, seed=0, preset="benchmark"
     )
     trial = Trial(settings, find_encoder_file(encoder), "cpu")
     trial.assemble()

@@ -13,19 +13,20 @@ import torch
 
 from benchmarks import curves, plain_pearl
 from benchmarks.plain_pearl import ENVIRONMENTS, PlainPearl, Robot, draw_goals
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file, load_encoder_class
 from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl.agent import Agent
 from oyster.pearl.gradient_step import Batch, GradientStep
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def settings(environment: str, **changes) -> Settings:
     params = load_params(FOLDER / "params.yaml")
-    resolved = trial_settings(params, environment=environment, encoder="mlp", seed=3, budget="canary")
+    resolved = trial_settings(params, environment=environment, agent="mlp", seed=3, preset="canary")
     return Settings.model_validate(resolved.model_dump() | {"precision": "float32"} | changes)
 
 
@@ -79,7 +80,7 @@ def test_the_gradient_step_is_the_engines(monkeypatch):
     agent = engines_agent(pearl)
     step = GradientStep.from_settings(agent, s)
     rng = np.random.default_rng(1)
-    pearl.contexts = pearl.replay = [[None]] * s.num_train_tasks
+    pearl.contexts = pearl.replay = [[None]] * s.train_tasks
     for _ in range(3):
         rows = torch.from_numpy(rng.normal(size=(s.meta_batch, s.batch_size, 7)))
         context = torch.from_numpy(rng.normal(size=(s.meta_batch, s.embedding_batch_size, 5)))
@@ -100,7 +101,7 @@ def test_the_gradient_step_is_the_engines(monkeypatch):
 
 
 def test_its_meta_test_explores_on_the_prior_then_infers_from_all_it_saw(monkeypatch):
-    s = settings("sparse-point-robot", num_evals=1)
+    s = settings("sparse-point-robot", evaluations=1)
     pearl, beliefs, contexts = PlainPearl(s), [], []
     walk, posterior = pearl.walk, pearl.posterior
 
@@ -116,12 +117,12 @@ def test_its_meta_test_explores_on_the_prior_then_infers_from_all_it_saw(monkeyp
 
     monkeypatch.setattr(pearl, "walk", watched_walk)
     monkeypatch.setattr(pearl, "posterior", watched_posterior)
-    walks, explore = s.num_steps_per_eval // s.max_path_length, s.num_exp_traj_eval
+    walks, explore = s.num_steps_per_eval // load_family(s.environment).horizon, s.num_exp_traj_eval
     figure = pearl.meta_test()
-    assert contexts == [s.max_path_length * k for k in range(explore, walks + 1)] * s.num_test_tasks
+    assert contexts == [load_family(s.environment).horizon * k for k in range(explore, walks + 1)] * s.test_tasks
     on_prior = [bool((variance == 1).all()) for _, variance in beliefs]
-    assert on_prior == ([True] * explore + [False] * (walks - explore)) * s.num_test_tasks
-    last = [walks * (task + 1) for task in range(s.num_test_tasks)]  # an untrained agent meets no goal besides
+    assert on_prior == ([True] * explore + [False] * (walks - explore)) * s.test_tasks
+    last = [walks * (task + 1) for task in range(s.test_tasks)]  # an untrained agent meets no goal besides
     assert figure == np.mean(last)
 
 

@@ -10,10 +10,11 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from oyster import progress as progress_module
-from oyster.canary import FOLDER
 from oyster.cli import main
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.progress import REFRESH_SECONDS, TrialProgress
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def clock(monkeypatch) -> SimpleNamespace:
 
 def settings() -> Settings:
     return trial_settings(
-        load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=7, budget="canary"
+        load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=7, preset="canary"
     )  # two iterations of 60 gradient steps
 
 
@@ -109,7 +110,7 @@ def test_a_note_is_printed_as_it_is(terminal):
 
 
 def test_the_command_prints_what_it_records_on_standard_error(tmp_path):
-    arguments = ["--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--budget", "canary", "--device", "cpu"]
+    arguments = ["--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--preset", "canary", "--device", "cpu"]
     done = CliRunner().invoke(
         main, ["train", *arguments, "--params", str(FOLDER / "params.yaml"), "--out", str(tmp_path / "out")]
     )

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.runtime import provenance
 from oyster.runtime.errors import InputError
-from oyster.settings import load_params, trial_settings
 from oyster.trial import run_trial
 
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -139,30 +139,6 @@ def test_a_git_that_refuses_to_look_is_an_error(tree, monkeypatch):
     monkeypatch.setattr(provenance, "run_git", lambda *arguments: refused)
     with pytest.raises(InputError, match="dubious ownership"):
         provenance.commit()
-
-
-def test_the_hash_of_the_sources_is_of_their_names_and_contents(tree):
-    def of(*names):
-        return provenance.sources_sha256([tree / name for name in names])
-
-    first = of("oyster", "encoders/mlp.py")
-    assert len(first) == 64 and of("encoders/mlp.py", "oyster") == first
-    (tree / "oyster" / "note.txt").write_text("no source\n")
-    assert of("oyster", "encoders/mlp.py") == first
-    hashes = {first, of("oyster"), of("encoders/mlp.py")}
-    (tree / "oyster" / "pearl" / "agent.py").write_text("2\n")
-    hashes.add(of("oyster", "encoders/mlp.py"))
-    (tree / "oyster" / "pearl" / "agent.py").rename(tree / "oyster" / "agent.py")
-    hashes.add(of("oyster", "encoders/mlp.py"))
-    assert len(hashes) == 5
-
-
-def test_the_hash_of_the_sources_is_the_same_in_another_place(tree, tmp_path, monkeypatch):
-    first = provenance.sources_sha256([tree / "oyster"])
-    (tree / "moved").mkdir()
-    (tree / "oyster").rename(tree / "moved" / "oyster")
-    monkeypatch.setattr(provenance, "ROOT", tree / "moved")
-    assert provenance.sources_sha256([tree / "moved" / "oyster"]) == first
 
 
 def test_a_hash_of_json_is_of_its_content():
@@ -316,8 +292,8 @@ def test_a_trial_records_both(tree, tmp_path, monkeypatch, off_lock):
     (tree / "encoders" / "mlp.py").write_text("edited\n")
     off_lock({"numpy": "9.9.9"})
     settings = trial_settings(
-        load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=1, budget="canary"
-    ).model_copy(update={"num_iterations": 7, "num_train_steps_per_itr": 2, "num_evals": 1})
+        load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=1, preset="canary"
+    ).model_copy(update={"num_iterations": 7, "num_train_steps_per_itr": 2, "evaluations": 1})
     monkeypatch.setattr("oyster.trial.Trial.identity", lambda self: {})  # the sources are not in this tree
     run_trial(settings, find_encoder_file("mlp"), tmp_path / "out", device="cpu")
     record = json.loads((tmp_path / "out" / "provenance.json").read_text())

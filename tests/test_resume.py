@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 
 from oyster import trial as trial_module
-from oyster.canary import DETERMINISTIC, FOLDER
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import meta_train
 from oyster.runtime import checkpoint as checkpoint_module
 from oyster.runtime import records
 from oyster.runtime.errors import InputError
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.runtime.records import DETERMINISTIC
+from oyster.settings import Settings
 from oyster.trial import run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +33,7 @@ NEVER = 1e9
 
 def settings(environment: str = "sparse-point-robot", **changes) -> Settings:
     params = load_params(FOLDER / "params.yaml")
-    resolved = trial_settings(params, environment=environment, encoder="recurrent", seed=3, budget="canary")
+    resolved = trial_settings(params, environment=environment, agent="recurrent", seed=3, preset="canary")
     return resolved.model_copy(update={"num_iterations": 3, "num_train_steps_per_itr": 12, **changes})
 
 
@@ -175,16 +177,13 @@ def test_checkpoint_of_other_settings_is_refused(tmp_path, killed):
     assert not out.exists()
 
 
-def test_checkpoint_of_another_encoder_or_engine_is_refused(tmp_path, monkeypatch, killed):
+def test_checkpoint_of_another_encoder_is_refused(tmp_path, killed):
     out = tmp_path / "result"
     checkpoints_of_a_killed_run(killed, out)
     other = tmp_path / "recurrent.py"
     other.write_text(ENCODER.read_text() + "\n# edited\n")
     with pytest.raises(InputError, match="encoder file"):
         run_trial(settings(), other, out, device="cpu")
-    monkeypatch.setattr(trial_module.provenance, "sources_sha256", lambda paths: "another engine")
-    with pytest.raises(InputError, match="engine"):
-        run(out)
 
 
 def test_a_pipeline_drops_a_foreign_checkpoint_and_says_so(tmp_path, killed):
@@ -218,7 +217,7 @@ def train_command(out: Path) -> list[str]:
         "attention",
         "--seed",
         "1",
-        "--budget",
+        "--preset",
         "canary",
         "--device",
         "cpu",

@@ -4,22 +4,22 @@ test_resume.py kills processes; here a trial stops by an exception, which leaves
 """
 
 import json
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 
 from oyster import trial as trial_module
-from oyster.canary import DETERMINISTIC, FOLDER
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import meta_train
 from oyster.pearl.gradient_step import GradientStep
-from oyster.runtime import provenance, records
-from oyster.settings import Settings, load_params, trial_settings
-from oyster.trial import Trial, run_trial
+from oyster.runtime import records
+from oyster.runtime.records import DETERMINISTIC
+from oyster.settings import Settings
+from oyster.trial import CarriedKey, Trial, run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 12  # gradient steps an iteration
@@ -79,8 +79,8 @@ class Stopped(BaseException):
 
 def settings(**changes) -> Settings:
     params = load_params(FOLDER / "params.yaml")
-    resolved = trial_settings(params, environment="point-robot", encoder="mlp", seed=3, budget="canary")
-    base = {"num_train_steps_per_itr": STEPS, "num_evals": 1, "use_information_bottleneck": True}
+    resolved = trial_settings(params, environment="point-robot", agent="mlp", seed=3, preset="canary")
+    base = {"num_train_steps_per_itr": STEPS, "evaluations": 1, "use_information_bottleneck": True}
     return resolved.model_copy(update=base | changes)
 
 
@@ -210,31 +210,18 @@ def test_a_checkpoint_belongs_to_settings_torch_and_device(monkeypatch):
     assert changed(trial().identity()) == ["torch"]
 
 
-def test_a_checkpoint_belongs_to_every_source_that_its_trial_reads(tmp_path, monkeypatch):
-    """Those that DVC is told of, which a test holds to what a trial imports."""
-    root = tmp_path / "tree"
-    shutil.copytree(ROOT / "oyster", root / "oyster", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(provenance, "ROOT", root)
-    own = trial().identity()
-    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["train"]["deps"]
-    paths = [root / name.replace("${item.env}", "point-robot") for name in declared if name.startswith("oyster/")]
-    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
-    files -= {root / "oyster" / "__main__.py"}  # it starts the command, and no more
-    assert len(files) > 20
-
-    def engine_with_edited(file: Path) -> str:
-        text = file.read_text()
-        file.write_text(text + "\n# edited\n")
-        identity = trial().identity()
-        file.write_text(text)
-        return identity["engine"]
-
-    assert {file for file in files if engine_with_edited(file) == own["engine"]} == set()
-    assert engine_with_edited(root / "oyster" / "envs" / "cheetah-vel.py") == own["engine"]
-    assert engine_with_edited(root / "oyster" / "verify.py") == own["engine"]
+def test_a_trial_of_another_key_has_a_scratch_of_its_own(tmp_path):
+    """So that a checkpoint is never gone on from with other code, and a branch's waits for it."""
+    out, encoder = tmp_path / "out", find_encoder_file("mlp")
+    stopped_run(6, encoder, out, minutes=0)
+    left = sorted(records.scratch_folder(out).rglob("*.checkpoint"))
+    said = []
+    run_trial(settings(), encoder, out, key=CarriedKey("0123456789abcdef", {}, []), device="cpu", warn=said.append)
+    assert not any("going on" in line for line in said)
+    assert left and sorted(records.scratch_folder(out).rglob("*.checkpoint")) == left
 
 
-@pytest.mark.parametrize("key", ["settings", "encoder file", "engine", "torch", "device"])
+@pytest.mark.parametrize("key", ["settings", "encoder file", "torch", "device"])
 def test_a_checkpoint_that_differs_in_one_of_them_is_refused(key, tmp_path, monkeypatch):
     out, encoder = tmp_path / "out", find_encoder_file("mlp")
     stopped_run(6, encoder, out, minutes=0)

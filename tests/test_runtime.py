@@ -7,10 +7,10 @@ import sys
 import pytest
 import torch
 
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.runtime.device import fix_arithmetic
-from oyster.settings import load_params, trial_settings
 from oyster.trial import Trial
 
 
@@ -72,7 +72,7 @@ def test_a_warning_is_not_enough(all_wrong):
 
 def test_every_trial_sets_them(all_wrong):
     settings = trial_settings(
-        load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=1, budget="canary"
+        load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=1, preset="canary"
     )
     Trial(settings, find_encoder_file("mlp"), "cpu").assemble()
     found = switches()

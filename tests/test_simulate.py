@@ -14,11 +14,11 @@ import pytest
 from PIL import Image, ImageSequence
 
 from oyster import render
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file
 from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.runtime.errors import InputError
-from oyster.settings import load_params, trial_settings
 from oyster.simulate import choose_tasks, find_weights, recording, simulate, write_simulation
 from oyster.trial import run_trial
 from tests.needs import skip_without
@@ -33,7 +33,7 @@ def tree(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("tree")
     params = load_params(FOLDER / "params.yaml")
     for environment, encoder in CASES.items():
-        settings = trial_settings(params, environment=environment, encoder=encoder, seed=1, budget="canary")
+        settings = trial_settings(params, environment=environment, agent=encoder, seed=1, preset="canary")
         settings = settings.model_copy(update={"num_train_steps_per_itr": 10})
         folders = [root / kind / "canary" / environment / encoder / "1" for kind in ("results", "weights")]
         run_trial(settings, find_encoder_file(encoder), folders[0], weights=folders[1], device="cpu")

@@ -12,9 +12,10 @@ import torch
 from click.testing import CliRunner
 from safetensors.numpy import load_file
 
-from oyster.canary import DETERMINISTIC, FOLDER
 from oyster.cli import main
-from oyster.runtime.records import RESULT_FILES, WEIGHTS
+from oyster.keep import FOLDER
+from oyster.runtime.key_file import find_key_file
+from oyster.runtime.records import DETERMINISTIC, RESULT_FILES, WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS = str(FOLDER / "params.yaml")
@@ -62,14 +63,22 @@ FAILURES = {
 }
 
 
-def train(*arguments: str, env="point-robot", encoder="mlp", seed="1", out: Path, params=PARAMS, budget="canary"):
-    command = ["train", "--env", env, "--encoder", encoder, "--seed", seed, "--budget", budget, "--out", str(out)]
+def train(*arguments: str, env="point-robot", encoder="mlp", seed="1", out: Path, params=PARAMS, preset="canary"):
+    command = ["train", "--env", env, "--encoder", encoder, "--seed", seed, "--preset", preset, "--out", str(out)]
     return CliRunner().invoke(main, [*command, "--params", params, "--device", "cpu", *arguments])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def files_of(result: Path) -> set[str]:
+    """The names of its files, without the one key file that it has, which lists them."""
+    key_file = find_key_file(result)
+    names = {path.name for path in result.iterdir()} - {key_file.path.name}
+    assert names == set(key_file.files)
+    return names
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +90,7 @@ def cheetah(tmp_path_factory) -> Path:
 
 
 def test_every_file_is_there_and_nothing_else(cheetah):
-    assert {path.name for path in cheetah.iterdir()} == {*RESULT_FILES, WEIGHTS}
+    assert files_of(cheetah) == {*RESULT_FILES, WEIGHTS}
     assert [path.name for path in cheetah.parent.iterdir()] == ["result"]
 
 
@@ -148,7 +157,10 @@ def test_an_encoder_by_its_path_and_its_arguments(tmp_path):
     file.write_text((ROOT / "encoders" / "mlp.py").read_text())
     done = train(encoder=str(file), out=tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["encoder"] == "my_own"
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["encoder"], metrics["budget"]) == ("my-own", "canary")  # the names of the agent and the preset
+    recorded = json.loads((tmp_path / "out" / "provenance.json").read_text())["settings"]
+    assert (recorded["agent"], recorded["encoder"], recorded["preset"]) == ("my-own", "my_own", "canary")
     # the same file under another name learns the same
     assert train(out=tmp_path / "mlp").exit_code == 0
     assert (tmp_path / "mlp" / WEIGHTS).read_bytes() == (tmp_path / "out" / WEIGHTS).read_bytes()
@@ -179,7 +191,7 @@ def test_a_failing_encoder_exits_1_and_writes_nothing(name, tmp_path):
 def test_a_recorded_failure_is_a_whole_result(name, tmp_path):
     done = train("--record-failure", encoder=failing(tmp_path, name), out=tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {*RESULT_FILES, WEIGHTS}
+    assert files_of(tmp_path / "out") == {*RESULT_FILES, WEIGHTS}
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["meta_test_return"] is None
     assert FAILURES[name][2] in metrics["failure"]["reason"]
@@ -202,10 +214,10 @@ def test_a_recorded_failure_is_deterministic(tmp_path):
 @pytest.mark.parametrize(
     "change, told",
     [
-        ({"env": "ant-golf"}, "no environment 'ant-golf'"),
+        ({"env": "ant-golf"}, "no task family 'ant-golf'"),
         ({"encoder": "nobody"}, "no encoder 'nobody'"),
         ({"encoder": "missing/file.py"}, "is not a file"),
-        ({"budget": "huge"}, "no budget 'huge'"),
+        ({"preset": "huge"}, "no preset 'huge'"),
         ({"params": "missing.yaml"}, "cannot be read"),
         ({"seed": "-1"}, "-1"),
     ],
@@ -284,7 +296,7 @@ def test_help_does_not_wait_for_torch():
 def test_a_demo_trial_learns(tmp_path):
     """mlp on point-robot, as `make demo` trains it, ends clearly better than standing still on the same test tasks."""
     out = tmp_path / "out"
-    assert train(out=out, seed="42", budget="demo", params=str(ROOT / "params.yaml")).exit_code == 0
+    assert train(out=out, seed="42", preset="demo", params=str(ROOT / "params.yaml")).exit_code == 0
     adaptation = rows(out / "adaptation.csv")
     goals = {row["task"]: (float(row["goal_x"]), float(row["goal_y"])) for row in adaptation}
     starts = np.load(out / "trajectories.npz")["positions"][:, :, -1, 0]  # (task, evaluation, 2)
@@ -299,9 +311,9 @@ def test_a_benchmark_cheetah_trial_stays_small(tmp_path):
     code = f"""
 from pathlib import Path
 from oyster.runtime.provenance import peak_memory_mb
-from oyster.settings import load_params, trial_settings
+from oyster.grid import load_params, trial_settings
 from oyster.trial import Trial
-settings = trial_settings(load_params(), environment="cheetah-vel", encoder="attention", seed=0, budget="benchmark")
+settings = trial_settings(load_params(), environment="cheetah-vel", agent="attention", seed=0, preset="benchmark")
 trial = Trial(settings, Path({str(ROOT / "encoders" / "attention.py")!r}), "cpu")
 training = trial.assemble()
 training.store.rows.zero_()  # touch all that a whole trial could fill

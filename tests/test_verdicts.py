@@ -1,20 +1,19 @@
 """What verify says of a rerun whose outcome is given: every word, file and certificate, without any training."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from oyster import verify as verify_module
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.runtime import provenance
 from oyster.runtime.errors import InputError
+from oyster.runtime.key_file import write_key_file
 from oyster.runtime.records import WEIGHTS
-from oyster.settings import load_params, trial_settings
 from oyster.trial import run_trial
 from oyster.verify import COMPARED, check_hashes, find_results, first_difference, read_verifiable, verify
 
@@ -23,8 +22,8 @@ from oyster.verify import COMPARED, check_hashes, find_results, first_difference
 def made(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("made") / "results" / "mlp"
     params = load_params(FOLDER / "params.yaml")
-    settings = trial_settings(params, environment="point-robot", encoder="mlp", seed=1, budget="canary")
-    changes = {"num_iterations": 2, "num_train_steps_per_itr": 2, "num_evals": 1}
+    settings = trial_settings(params, environment="point-robot", agent="mlp", seed=1, preset="canary")
+    changes = {"num_iterations": 2, "num_train_steps_per_itr": 2, "evaluations": 1}
     run_trial(settings.model_copy(update=changes), find_encoder_file("mlp"), out, device="cpu")
     return out
 
@@ -74,7 +73,7 @@ def test_identical(result, rerun, said):
     assert (verdict.word, verdict.holds, verdict.result) == ("identical", True, str(result))
     assert verdict.reason == "every file, to the last bit, on the same kind of hardware"
     assert (rerun["device"], rerun["record_failure"], rerun["encoder"], rerun["seed"]) == ("cpu", True, "mlp.py", 1)
-    assert said == [f"{result}: not recorded in a dvc.lock; re-creating all iterations"]
+    assert said == [f"{result}: without a key, so that no hash says what was recorded; re-creating all iterations"]
     recorded = json.loads((result / "provenance.json").read_text())
     certificate = verdict.certificate
     assert certificate["verdict"] == "identical" and certificate["first_difference"] is None
@@ -150,58 +149,37 @@ def test_another_encoder_file_is_refused(result, rerun, said):
         verify(result, say=said.append)
 
 
-# --- dvc.lock ---------------------------------------------------------------------------------------------------------
+# --- the key file -----------------------------------------------------------------------------------------------------
 
 
-def lock(result: Path, folder: str = "results/mlp", **changes) -> None:
-    outs = [
-        {"path": f"{folder}/{file.name}", "md5": hashlib.md5(file.read_bytes()).hexdigest()}
-        for file in sorted(result.iterdir())
-    ]
-    outs.append({"path": "weights/mlp/w.safetensors", "md5": "0"})
-    other = [{"path": "results/other/metrics.json", "md5": "0"}]
-    stages = {"first": {"outs": other}, "none": {}, "train": {"outs": outs}} | changes
-    (result.parents[1] / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+def with_key(result: Path) -> dict[str, str]:
+    """Give it a key file; its files as they hold."""
+    files = sorted(result.iterdir())
+    write_key_file(result, "0123456789abcdef", {}, files, recorded={"w.safetensors": {"md5": "0", "size": 1}})
+    return {file.name: "holds" for file in files} | {"w.safetensors": "not here"}
 
 
-def test_hashes_are_those_of_the_stage_that_made_the_result(result):
+def test_hashes_are_those_of_the_key_file(result):
     assert check_hashes(result) == {}
-    lock(result)
-    files = {f"results/mlp/{file.name}": "holds" for file in result.iterdir()}
-    assert check_hashes(result) == files | {"weights/mlp/w.safetensors": "not here"}
+    files = with_key(result)
+    assert check_hashes(result) == files
     (result / "start.json").write_text("{}")
     (result / "metrics.json").unlink()
-    changed = {"results/mlp/start.json": "differs", "results/mlp/metrics.json": "not here"}
-    assert check_hashes(result) == files | {"weights/mlp/w.safetensors": "not here"} | changed
-    lock(result, folder="results/elsewhere")
-    assert check_hashes(result) == {}
+    assert check_hashes(result) == files | {"start.json": "differs", "metrics.json": "not here"}
 
 
 def test_an_altered_file_is_told_before_any_rerun(result, rerun, said):
-    lock(result)
+    with_key(result)
     assert verify(result, say=said.append).word == "identical"
-    assert said.pop().startswith(f"{result}: hashes in dvc.lock: 8 holds, 1 not here; re-creating")
+    assert said.pop().startswith(f"{result}: hashes of its key file: 8 holds, 1 not here; re-creating")
     (result / "adaptation.csv").write_text("spoilt\n")
     rerun.clear()
     verdict = verify(result, iterations=3, say=said.append)
     assert verdict.word == "different" and not rerun
-    assert verdict.reason == "not the files that dvc.lock records: results/mlp/adaptation.csv"
-    assert said == [f"{result}: hashes in dvc.lock: 7 holds, 1 differs, 1 not here; re-creating 3 iterations"]
+    assert verdict.reason == "not the files that its key file lists: adaptation.csv"
+    assert said == [f"{result}: hashes of its key file: 7 holds, 1 differs, 1 not here; re-creating 3 iterations"]
     assert verdict.certificate["recreated"] is None and verdict.certificate["iterations"] == 3
-    assert verdict.certificate["hashes"]["results/mlp/adaptation.csv"] == "differs"
-
-
-@pytest.mark.parametrize("text", ["[1]", "stages: [1]", "stages: {a: 1}", "stages: {a: {outs: []}, b: 2}", "text"])
-def test_what_is_no_lock_is_refused(text, result):
-    (result.parents[1] / "dvc.lock").write_text(text)
-    with pytest.raises(InputError, match=r"dvc\.lock"):
-        check_hashes(result)
-
-
-@pytest.mark.parametrize("text", ["schema: 1", "stages: {}"])
-def test_a_lock_without_stages_records_nothing(text, result):
-    (result.parents[1] / "dvc.lock").write_text(text)
-    assert check_hashes(result) == {}
+    assert verdict.certificate["hashes"]["adaptation.csv"] == "differs"
 
 
 # --- what can be verified ---------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """verify says whether a result holds: what it must catch, it catches, and names."""
 
 import csv
-import hashlib
 import json
 import shutil
 import subprocess
@@ -9,16 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from oyster import verify as verify_module
-from oyster.canary import FOLDER
 from oyster.comparison import compare
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import gradient_step
 from oyster.runtime.errors import InputError
-from oyster.settings import load_params, trial_settings
-from oyster.trial import run_trial
+from oyster.trial import CarriedKey, run_trial
 from oyster.verify import find_results, verify
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,20 +24,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """A tree with one result and the dvc.lock that records it."""
+    """A tree with one result that carries a key, its weights elsewhere."""
     root = tmp_path_factory.mktemp("trained")
     out = root / "results" / "canary" / "point-robot" / "mlp" / "1"
     params = load_params(FOLDER / "params.yaml")
-    settings = trial_settings(params, environment="point-robot", encoder="mlp", seed=1, budget="canary")
-    run_trial(settings.model_copy(update={"num_train_steps_per_itr": 10}), find_encoder_file("mlp"), out, device="cpu")
-    files = [path for path in sorted(out.iterdir()) if path.name != "provenance.json"]
-    outs = [
-        {"path": path.relative_to(root).as_posix(), "md5": hashlib.md5(path.read_bytes()).hexdigest()} for path in files
-    ]
-    outs.append({"path": "weights/canary/point-robot/mlp/1/weights.safetensors", "md5": "0" * 32})
-    (root / "dvc.lock").write_text(
-        yaml.safe_dump({"schema": "2.0", "stages": {"train@point-robot-mlp-1": {"outs": outs}}})
-    )
+    settings = trial_settings(params, environment="point-robot", agent="mlp", seed=1, preset="canary")
+    settings = settings.model_copy(update={"num_train_steps_per_itr": 10})
+    run_trial(settings, find_encoder_file("mlp"), out, key=CarriedKey("0123456789abcdef", {}, []), device="cpu")
+    (out / "weights.safetensors").unlink()
     return root
 
 
@@ -50,7 +42,8 @@ def result(trained, tmp_path) -> Path:
 
 
 def unlock(result: Path) -> None:
-    (result.parents[4] / "dvc.lock").unlink()
+    """Without its key file no hash says what was recorded."""
+    next(result.glob("*.key.json")).unlink()
 
 
 def silent(message: str) -> None:
@@ -79,7 +72,7 @@ def test_a_file_that_is_not_the_recorded_one_is_told_before_any_rerun(result, mo
     monkeypatch.setattr(verify_module, "_rerun", lambda *arguments: pytest.fail("it was rerun"))
     verdict = verify(result, say=silent)
     assert not verdict.holds
-    assert "adaptation.csv" in verdict.reason and "dvc.lock" in verdict.reason
+    assert "adaptation.csv" in verdict.reason and "its key file lists" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -110,6 +103,7 @@ def test_an_engine_that_behaves_otherwise_is_different(result, monkeypatch):
 
 
 def on_other_hardware(result: Path) -> None:
+    unlock(result)
     path = result / "provenance.json"
     provenance = json.loads(path.read_text())
     provenance["hardware"]["cpu_family"] = "0/0/0"
@@ -124,7 +118,6 @@ def test_the_same_bytes_on_other_hardware_are_identical(result):
 
 def test_on_other_hardware_the_start_is_compared_and_no_more_is_claimed(result):
     on_other_hardware(result)
-    unlock(result)
     edit_csv(result / "progress.csv", 1, "meta_test_return", "-1.5")  # chaos would do this too
     start = json.loads((result / "start.json").read_text())
     start["first_losses"][3][0] *= 1 + 1e-6  # so would rounding
@@ -137,7 +130,6 @@ def test_on_other_hardware_the_start_is_compared_and_no_more_is_claimed(result):
 @pytest.mark.parametrize("key", ["train_tasks", "first_rewards", "first_losses"])
 def test_on_other_hardware_another_start_is_different(result, key):
     on_other_hardware(result)
-    unlock(result)
     start = json.loads((result / "start.json").read_text())
     part = start[key] if key == "first_rewards" else start[key][1]
     part[0] = 1.01 * part[0] + 0.1
@@ -148,6 +140,7 @@ def test_on_other_hardware_another_start_is_different(result, key):
 
 
 def test_another_encoder_file_is_refused(result):
+    unlock(result)
     path = result / "provenance.json"
     path.write_text(path.read_text().replace(json.loads(path.read_text())["encoder_sha256"], "f" * 64))
     with pytest.raises(InputError, match="--commit"):

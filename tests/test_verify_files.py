@@ -9,11 +9,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from oyster import encoder_file
-from oyster.canary import DETERMINISTIC, FOLDER
 from oyster.comparison import compare
 from oyster.encoder_file import find_encoder_file
-from oyster.runtime.records import WEIGHTS
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.grid import encoder_agent, load_params, trial_settings
+from oyster.keep import FOLDER
+from oyster.runtime.records import DETERMINISTIC, WEIGHTS
+from oyster.settings import Settings
 from oyster.trial import run_trial
 from oyster.verify import verify
 
@@ -44,8 +45,10 @@ class Failing(PyTorchModule):
 
 def settings(encoder: str) -> Settings:
     params = load_params(FOLDER / "params.yaml")
-    resolved = trial_settings(params, environment="point-robot", encoder=encoder, seed=1, budget="canary")
-    return resolved.model_copy(update={"num_iterations": 2, "num_train_steps_per_itr": 10, "num_evals": 1})
+    resolved = trial_settings(
+        params, environment="point-robot", agent=encoder_agent(params, encoder), seed=1, preset="canary"
+    )
+    return resolved.model_copy(update={"num_iterations": 2, "num_train_steps_per_itr": 10, "evaluations": 1})
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def test_the_tables_in_the_text_are_what_the_script_prints(script, table):
 def test_standing_on_a_sparse_goal_is_knowing_the_task(script):
     s, goals, _ = script["settings_and_tasks"]("sparse-point-robot")
     family = script["load_family"](s.environment)
-    known = scripted_returns(family, goals, s.max_path_length, sparse=True)["task_known"]
+    known = scripted_returns(family, goals)["task_known"]
     stood = [script["walk"](goal, goal[None], s).reported.item() for goal in goals]
     assert stood == pytest.approx(known, rel=1e-5)
 
@@ -33,7 +33,9 @@ def test_standing_on_a_sparse_goal_is_knowing_the_task(script):
 def test_a_place_that_feels_no_goal_still_has_a_dense_return(script):
     s, goals, _ = script["settings_and_tasks"]("sparse-point-robot")
     still = script["walk"](np.zeros(2), goals, s)
-    assert still.reported.mean() == 0 and still.learned_from == pytest.approx(-s.max_path_length)
+    assert still.reported.mean() == 0 and still.learned_from == pytest.approx(
+        -script["load_family"](s.environment).horizon
+    )
 
 
 def test_returns_are_a_tasks_own(script):
@@ -46,7 +48,7 @@ def test_returns_are_a_tasks_own(script):
 def test_point_robot_walks_to_its_place_from_wherever_it_starts(script):
     s, _, _ = script["settings_and_tasks"]("point-robot")
     goal = np.array([[0.3, -0.2]])
-    known = scripted_returns(script["load_family"](s.environment), goal, s.max_path_length, sparse=False)["task_known"]
+    known = scripted_returns(script["load_family"](s.environment), goal)["task_known"]
     assert script["walk"](goal[0], goal, s).reported == pytest.approx(known, rel=0.1)
 
 
@@ -59,4 +61,4 @@ def test_the_reports_file_is_what_the_script_computes(script):
     kept, made = pd.read_csv(script["REPORTED"]), script["per_task"]()
     fix = f"{script['REPORTED'].name}, which `python benchmarks/without_context.py` writes anew,"
     pd.testing.assert_frame_equal(kept, made, rtol=1e-5, obj=fix)
-    assert set(made.budget) == set(script["load_params"](ROOT / "params.yaml").budgets)
+    assert set(made.budget) == set(script["load_params"](ROOT / "params.yaml").evaluation)

@@ -12,12 +12,13 @@ from oyster.conformance import behaviour, contract, practice, reproducible, stat
 from oyster.conformance.practice import Candidate
 from oyster.conformance.subject import Breach, Note, Subject
 from oyster.encoder_file import ENCODERS, load_encoder_class
-from oyster.envs import load_family
+from oyster.envs import families, load_family
+from oyster.grid import Params, encoder_agent, evaluated_families, trial_settings
 from oyster.pearl.results import num_parameters
 from oyster.runtime import seeds
 from oyster.runtime.device import fix_arithmetic
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
-from oyster.settings import Params, Settings, trial_settings
+from oyster.settings import Settings
 from rlkit.torch import pytorch_util as ptu
 
 DEFAULT_ENVIRONMENT = "cheetah-vel"
@@ -65,16 +66,16 @@ def check_encoder(
     params: Params,
     *,
     environment: str | None = None,
-    budget: str = "benchmark",
+    preset: str = "benchmark",
     num_steps: int = NUM_STEPS,
     timing: bool = True,
 ) -> list[Finding]:
     """All findings on the encoder in `file`, at one environment's sizes (without one: the default's, and the must-have
-    subset at every other's). InputError for an unreadable file or an unknown environment or budget.
+    subset at every other's). InputError for an unreadable file or an unknown environment or preset.
     """
-    environments = [environment] if environment else _environments(params, budget)
+    environments = [environment] if environment else _environments(params, preset)
     main = DEFAULT_ENVIRONMENT if DEFAULT_ENVIRONMENT in environments else environments[0]
-    settings = {name: _settings(params, name, file.stem, budget) for name in environments}
+    settings = {name: _settings(params, name, file.stem, preset) for name in environments}
     encoder_class = load_encoder_class(file)
     fix_arithmetic(settings[main].threads)
     ptu.set_gpu_mode(False)
@@ -91,7 +92,7 @@ def check_encoder(
                 findings.append(_finding(f"sizes of {name}", _must_have, subject))
         findings.append(_finding("parameters", _parameters, candidate))
         if timing:
-            findings.extend(_costs(encoder_class, file.stem, params, budget))
+            findings.extend(_costs(encoder_class, file.stem, params, preset))
     return findings
 
 
@@ -142,13 +143,13 @@ def _parameters(subject: Subject) -> Note:
     return Note("info", f"{own:,}, {own / reference:.2f} times those of mlp ({reference:,})")
 
 
-def _costs(encoder_class: type, encoder: str, params: Params, budget: str) -> list[Finding]:
-    grid = params.grid.get(budget)
-    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else (_environments(params, budget), 1)
+def _costs(encoder_class: type, encoder: str, params: Params, preset: str) -> list[Finding]:
+    grid = params.grids.get(preset)
+    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else (_environments(params, preset), 1)
     mlp_class, costs = load_encoder_class(MLP), []
     for environment in environments:
         own, mlp = (
-            Subject(each, _settings(params, environment, name, budget), load_family(environment))
+            Subject(each, _settings(params, environment, name, preset), load_family(environment))
             for each, name in ((encoder_class, encoder), (mlp_class, "mlp"))
         )
         try:
@@ -164,14 +165,15 @@ def _costs(encoder_class: type, encoder: str, params: Params, budget: str) -> li
     projected = f"{hours:.1f} h of gradient steps for {len(costs)} environments x {num_seeds} seeds here"
     return [
         Finding("gradient step", "info", steps),
-        Finding(f"{budget}, projected", "info", f"{projected} (mlp: {hours_mlp:.1f} h)"),
+        Finding(f"{preset}, projected", "info", f"{projected} (mlp: {hours_mlp:.1f} h)"),
     ]
 
 
-def _environments(params: Params, budget: str) -> list[str]:
-    """Those with a part in the budget; of an unknown budget all, for whom resolving the settings will say so."""
-    return [name for name in params.environments if name in params.budgets.get(budget, params.environments)]
+def _environments(params: Params, preset: str) -> list[str]:
+    """Those for which the preset has an evaluation; where there is none the first one, which will say so."""
+    return evaluated_families(params, preset) or families()[:1]
 
 
-def _settings(params: Params, environment: str, encoder: str, budget: str) -> Settings:
-    return trial_settings(params, environment=environment, encoder=encoder, seed=0, budget=budget)
+def _settings(params: Params, environment: str, encoder: str, preset: str) -> Settings:
+    agent = encoder_agent(params, encoder)
+    return trial_settings(params, environment=environment, agent=agent, seed=0, preset=preset)

@@ -1,5 +1,6 @@
 """Task families, one file each, loaded by the environment's name."""
 
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -7,23 +8,28 @@ from oyster.envs.family import TaskFamily
 from oyster.runtime.errors import InputError
 
 
+def families() -> list[str]:
+    """The names of all task families, sorted."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "family"))
+
+
+def family_file(environment: str) -> Path:
+    return Path(__file__).parent / f"{environment}.py"
+
+
 def load_family(environment: str) -> type[TaskFamily]:
     """The TaskFamily defined in `oyster/envs/<environment>.py`. Raises InputError where there is none."""
+    known = families()
+    if environment not in known:
+        meant = "".join(f", did you mean {name}?" for name in get_close_matches(environment, known, n=1))
+        raise InputError(f"there is no task family '{environment}'{meant}; there are: {', '.join(known)}.")
     module_name = f"{__name__}.{environment}"
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        known = sorted(
-            path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "family")
-        )
-        raise InputError(f"There is no task family '{environment}'. Known: {', '.join(known)}.") from None
-    families = [
+    module = import_module(module_name)
+    defined = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, TaskFamily) and value.__module__ == module_name
     ]
-    if len(families) != 1:
-        raise InputError(f"{module.__file__} should define exactly one TaskFamily; it defines {len(families)}.")
-    return families[0]
+    if len(defined) != 1:
+        raise InputError(f"{module.__file__} should define exactly one TaskFamily; it defines {len(defined)}.")
+    return defined[0]

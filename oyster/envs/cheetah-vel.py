@@ -19,6 +19,7 @@ RESET_NOISE = 0.1
 class CheetahVel(TaskFamily):
     """All rows are one mujoco.batch.Batch: bitwise the same as stepping each alone, for any number of threads."""
 
+    horizon = 200
     observation_dim = 20
     action_dim = 6
     parameter_names = ("target_velocity",)
@@ -33,8 +34,8 @@ class CheetahVel(TaskFamily):
         self._torso = self._batch.bind("xpos")[:, model.body("torso").id]
 
     @staticmethod
-    def draw_tasks(count: int) -> np.ndarray:
-        return np.random.RandomState(TASK_SEED).uniform(0.0, 3.0, size=(count, 1))
+    def draw_tasks(count: int, seed: int = TASK_SEED) -> np.ndarray:
+        return np.random.RandomState(seed).uniform(0.0, 3.0, size=(count, 1))
 
     def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         qpos_noise = rng.uniform(-RESET_NOISE, RESET_NOISE, size=self._qpos.shape)

@@ -1,8 +1,8 @@
 """What a task family is: rows of tasks stepped together, with a reward that is a pure function of arrays and task; and
 the two scripts, one that does nothing and one that knows the task, between whose returns a learner's is to be read.
 
-A new family is one file in this folder, named as the environment is in params.yaml, that defines one subclass of
-`TaskFamily`. Shapes: row is the position in the batch; each row acts in a task of its own.
+A new family is one file in this folder, named as grids name the environment, that defines one subclass of `TaskFamily`.
+Shapes: row is the position in the batch; each row acts in a task of its own.
 """
 
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-TASK_SEED = 1337  # task lists are fixed, whatever the trial's seed
+TASK_SEED = 1337  # of the benchmark's task lists: fixed, whatever the trial's seed
 SCRIPTED_STEPS = 40_000  # environment steps that each script's returns are averaged over
 
 
@@ -20,13 +20,16 @@ class Step(NamedTuple):
     observation: np.ndarray  # (row, observation_dim) float32, after the step
     reward: np.ndarray  # (row,) float32, the dense reward
     sparse_reward: np.ndarray  # (row,) float32, equal to the dense one where the family has no other
-    terminal: np.ndarray  # (row,) bool: the episode ended by itself (a cut at max_path_length is none)
+    terminal: np.ndarray  # (row,) bool: the episode ended by itself (a cut at the horizon is none)
     trace: np.ndarray  # (row, …) float32: what a picture of the trajectory needs
 
 
 class TaskFamily(ABC):
     """`num_rows` simulations side by side."""
 
+    horizon: ClassVar[int]  # steps after which a trajectory is cut
+    sparse: ClassVar[bool] = False  # whether context and reported return hold `Step.sparse_reward`; critics never do
+    files: ClassVar[tuple[str, ...]] = ()  # data that the family reads, beside its file
     observation_dim: ClassVar[int]
     action_dim: ClassVar[int]
     parameter_names: ClassVar[tuple[str, ...]]  # columns that name a task's true parameters
@@ -38,8 +41,8 @@ class TaskFamily(ABC):
 
     @staticmethod
     @abstractmethod
-    def draw_tasks(count: int) -> np.ndarray:
-        """The fixed list of `count` tasks, (task, parameter) float64, as the reference draws it."""
+    def draw_tasks(count: int, seed: int = TASK_SEED) -> np.ndarray:
+        """The list of `count` tasks, (task, parameter) float64, as the reference draws it. Each seed has its own."""
 
     @abstractmethod
     def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -74,29 +77,27 @@ def split_tasks(tasks: np.ndarray, num_train: int, num_test: int) -> tuple[np.nd
     return tasks[:num_train], tasks[len(tasks) - num_test :]
 
 
-def scripted_returns(
-    family: type[TaskFamily], tasks: np.ndarray, max_path_length: int, sparse: bool
-) -> dict[str, list[float]]:
+def scripted_returns(family: type[TaskFamily], tasks: np.ndarray) -> dict[str, list[float]]:
     """Mean undiscounted return a task of doing nothing and of acting with the task known, under the reported reward.
 
     The scale on which scores of different families can be averaged: it needs no training and no trial's seed.
     """
     return {
-        "doing_nothing": _mean_returns(family, tasks, max_path_length, sparse, informed=False),
-        "task_known": _mean_returns(family, tasks, max_path_length, sparse, informed=True),
+        "doing_nothing": _mean_returns(family, tasks, informed=False),
+        "task_known": _mean_returns(family, tasks, informed=True),
     }
 
 
-def _mean_returns(family, tasks, max_path_length: int, sparse: bool, informed: bool) -> list[float]:
-    episodes = max(1, SCRIPTED_STEPS // (len(tasks) * max_path_length))
+def _mean_returns(family: type[TaskFamily], tasks: np.ndarray, informed: bool) -> list[float]:
+    episodes = max(1, SCRIPTED_STEPS // (len(tasks) * family.horizon))
     rows = family(len(tasks) * episodes)
     rows.reset(np.repeat(tasks, episodes, axis=0), np.random.default_rng(TASK_SEED))
     total, running = np.zeros(rows.num_rows), np.ones(rows.num_rows, bool)
-    for _ in range(max_path_length):
+    for _ in range(family.horizon):
         action = rows.informed_action() if informed else np.zeros((rows.num_rows, rows.action_dim))
         if action is None:
             break
         step = rows.step(action)
-        total += np.where(running, step.sparse_reward if sparse else step.reward, 0.0)
+        total += np.where(running, step.sparse_reward if family.sparse else step.reward, 0.0)
         running &= ~step.terminal
     return total.reshape(len(tasks), episodes).mean(axis=1).tolist()

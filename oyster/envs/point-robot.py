@@ -8,6 +8,7 @@ MAX_MOVE = 0.1  # action 1 moves the point by this much along an axis
 
 
 class PointRobot(TaskFamily):
+    horizon = 20
     observation_dim = 2
     action_dim = 2
     parameter_names = ("goal_x", "goal_y")
@@ -15,8 +16,8 @@ class PointRobot(TaskFamily):
     trace_at_reset = True
 
     @staticmethod
-    def draw_tasks(count: int) -> np.ndarray:
-        return np.random.RandomState(TASK_SEED).uniform(-1.0, 1.0, size=(count, 2))
+    def draw_tasks(count: int, seed: int = TASK_SEED) -> np.ndarray:
+        return np.random.RandomState(seed).uniform(-1.0, 1.0, size=(count, 2))
 
     def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         self._goals = tasks

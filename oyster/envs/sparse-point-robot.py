@@ -9,6 +9,8 @@ GOAL_RADIUS = 0.2
 
 
 class SparsePointRobot(TaskFamily):
+    horizon = 20
+    sparse = True
     observation_dim = 2
     action_dim = 2
     parameter_names = ("goal_x", "goal_y")
@@ -16,11 +18,13 @@ class SparsePointRobot(TaskFamily):
     trace_at_reset = True
 
     @staticmethod
-    def draw_tasks(count: int) -> np.ndarray:
-        # The reference seeds anew just before the shuffle, so what it drew earlier leaves no trace here.
-        angles = np.linspace(0.0, np.pi, num=count)
+    def draw_tasks(count: int, seed: int = TASK_SEED) -> np.ndarray:
+        # The reference shuffles evenly spaced goals, seeded anew just before, so what it drew earlier leaves no trace.
+        # Another shuffle of these would train on the benchmark's test goals: another seed draws other angles.
+        rng = np.random.RandomState(seed)
+        angles = np.linspace(0.0, np.pi, num=count) if seed == TASK_SEED else rng.uniform(0.0, np.pi, size=count)
         goals = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-        np.random.RandomState(TASK_SEED).shuffle(goals)
+        rng.shuffle(goals)
         return goals
 
     def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:

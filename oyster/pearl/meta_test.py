@@ -49,13 +49,13 @@ class MetaTest(NamedTuple):
 def meta_test(
     agent: Agent, family: TaskFamily, tasks: np.ndarray, settings: Settings, rng: np.random.Generator
 ) -> MetaTest:
-    """Meet every test task `num_evals` times, all at once: `family` has len(tasks) · num_evals rows. The policy is
+    """Meet every test task `evaluations` times, all at once: `family` has len(tasks) · evaluations rows. The policy is
     deterministic; `rng` draws resets and z. Leaves the agent in the mode (train or eval) in which it was.
     """
     was_training = agent.training
     agent.set_mode(training=False)
-    rows_task = np.repeat(np.arange(len(tasks)), settings.num_evals)  # (row,)
-    runs = [Run(int(task), row % settings.num_evals, [], [], []) for row, task in enumerate(rows_task)]
+    rows_task = np.repeat(np.arange(len(tasks)), settings.evaluations)  # (row,)
+    runs = [Run(int(task), row % settings.evaluations, [], [], []) for row, task in enumerate(rows_task)]
     context = [np.empty((0, 0), np.float32)] * len(runs)  # a row's transitions so far, (transition, feature)
     steps = np.zeros(len(runs), int)
 
@@ -64,11 +64,11 @@ def meta_test(
     num_trajectories = 0
     while (unfinished := np.flatnonzero(steps < settings.num_steps_per_eval)).size:
         z = agent.draw_latent(posterior, rng)
-        trajectories = rollout(family, tasks[rows_task], agent, z, settings.max_path_length, resets=rng, actions=None)
-        returns = trajectories.returns(settings.sparse_rewards)
+        trajectories = rollout(family, tasks[rows_task], agent, z, family.horizon, resets=rng, actions=None)
+        returns = trajectories.returns(family.sparse)
         num_trajectories += 1
         for row in unfinished:  # a row that has its steps idles along
-            seen = context_features(trajectories, row, settings)
+            seen = context_features(trajectories, row, family.sparse, settings.use_next_obs_in_context)
             context[row] = np.concatenate([context[row], seen]) if len(context[row]) else seen
             steps[row] += trajectories.length[row]
             runs[row].returns.append(float(returns[row]))
@@ -80,12 +80,12 @@ def meta_test(
     return MetaTest(runs)
 
 
-def context_features(trajectories: Trajectories, row: int, settings: Settings) -> np.ndarray:
+def context_features(trajectories: Trajectories, row: int, sparse: bool, next_obs: bool) -> np.ndarray:
     """A row's trajectory as context transitions, (transition, feature): the columns of replay.Layout's prefix."""
     length = trajectories.length[row]
-    reward = trajectories.sparse_reward if settings.sparse_rewards else trajectories.reward
+    reward = trajectories.sparse_reward if sparse else trajectories.reward
     columns = [trajectories.observation[row], trajectories.action[row], reward[row, :, None]]
-    if settings.use_next_obs_in_context:
+    if next_obs:
         columns.append(trajectories.next_observation[row])
     return np.concatenate([column[:length] for column in columns], axis=1)
 

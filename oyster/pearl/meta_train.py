@@ -58,8 +58,9 @@ class MetaTraining:
         self.train_tasks, self.test_tasks = train_tasks, test_tasks
         self.gradient_step = GradientStep.from_settings(agent, settings)
         family = self._family(len(train_tasks))
+        self.horizon, self.sparse = family.horizon, family.sparse
         layout = Layout(family.observation_dim, family.action_dim)
-        self.store = TransitionStore(layout, transition_capacity(settings), agent.device)
+        self.store = TransitionStore(layout, transition_capacity(settings, family.horizon), agent.device)
         self.replay = Positions(len(train_tasks))  # everything ever collected, a list a training task
         self.context = Positions(len(train_tasks))  # the last collection's context, a list a training task
         self.rngs = {
@@ -124,19 +125,19 @@ class MetaTraining:
                 self.train_tasks[tasks],
                 self.agent,
                 self.agent.draw_latent(belief, self.rngs["latents"]),
-                s.max_path_length,
+                self.horizon,
                 resets=self.rngs["resets"],
                 actions=self.rngs["actions"],
             )
             num_trajectories += 1
             for row in unfinished:  # a row that has its steps idles along
                 length = int(trajectories.length[row])
-                start = self.store.append(trajectories, row, s.sparse_rewards)
+                start = self.store.append(trajectories, row, self.sparse)
                 self.replay.add(tasks[row], start, length)
                 if keep_context:
                     context.add(row, start, length)
                 steps[row] += length
-            self.train_returns.extend(trajectories.returns(s.sparse_rewards)[unfinished].tolist())
+            self.train_returns.extend(trajectories.returns(self.sparse)[unfinished].tolist())
             if posterior and num_trajectories % s.update_post_train == 0:
                 belief = self._infer(context, np.arange(len(tasks)))
 
@@ -228,7 +229,7 @@ class MetaTraining:
     def _meta_test(self) -> MetaTest:
         """Draws from streams of its own, so that testing leaves training as it was."""
         s = self.settings
-        family = self._family(len(self.test_tasks) * s.num_evals)
+        family = self._family(len(self.test_tasks) * s.evaluations)
         rng = seeds.generator(s.seed, "meta_test", self.iteration)
         with seeds.separate_torch_stream(s.seed, 1 + self.iteration):
             return meta_test(self.agent, family, self.test_tasks, s, rng)
@@ -248,15 +249,15 @@ class MetaTraining:
         return self.families[num_rows]
 
 
-def transition_capacity(settings: Settings) -> int:
+def transition_capacity(settings: Settings, horizon: int) -> int:
     """The most transitions that a trial can collect: whole trajectories, so each phase may run over by almost one."""
 
     def most(num_steps: int) -> int:
-        return num_steps + settings.max_path_length - 1 if num_steps else 0
+        return num_steps + horizon - 1 if num_steps else 0
 
     phases = (settings.num_steps_prior, settings.num_steps_posterior, settings.num_extra_rl_steps_posterior)
     an_iteration = settings.num_tasks_sample * sum(most(steps) for steps in phases)
-    return settings.num_train_tasks * most(settings.num_initial_steps) + settings.num_iterations * an_iteration
+    return settings.train_tasks * most(settings.num_initial_steps) + settings.num_iterations * an_iteration
 
 
 def _finite(values: list[float]) -> list[float | None]:

@@ -57,16 +57,14 @@ def _metrics(settings: Settings, family, test_tasks, rows: list[Row], test: Meta
     last = [row.meta_test_return for row in rows[-LAST_ITERATIONS:]]
     return {
         "environment": settings.environment,
-        "encoder": settings.encoder,
+        "encoder": settings.agent,  # the names of before agents and presets: files of then and now are one format
         "seed": settings.seed,
-        "budget": settings.budget,
+        "budget": settings.preset,
         "meta_test_return": test and test.meta_test_return(),
         "meta_test_return_last5": test and float(np.mean(last)),
         "trajectory_returns": test.trajectory_returns() if test else [],
         "task_returns": test.task_returns() if test else [],
-        "scripted_returns": scripted_returns(
-            family, test_tasks, settings.max_path_length, sparse=settings.sparse_rewards
-        ),
+        "scripted_returns": scripted_returns(family, test_tasks),
         "failure": failure and {"reason": failure.reason, "iteration": failure.iteration},
     }
 

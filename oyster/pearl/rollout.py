@@ -39,7 +39,7 @@ def rollout(
     tasks: np.ndarray,
     agent: Agent,
     z: torch.Tensor,
-    max_path_length: int,
+    horizon: int,
     *,
     resets: np.random.Generator,
     actions: np.random.Generator | None,
@@ -49,17 +49,17 @@ def rollout(
     Without `actions` the policy is deterministic.
     """
     rows = family.num_rows
-    observations = np.empty((rows, max_path_length + 1, family.observation_dim), np.float32)
-    action = np.empty((rows, max_path_length, family.action_dim), np.float32)
-    reward, sparse_reward = np.empty((2, rows, max_path_length), np.float32)
-    terminal = np.zeros((rows, max_path_length), bool)
-    length = np.full(rows, max_path_length)
+    observations = np.empty((rows, horizon + 1, family.observation_dim), np.float32)
+    action = np.empty((rows, horizon, family.action_dim), np.float32)
+    reward, sparse_reward = np.empty((2, rows, horizon), np.float32)
+    terminal = np.zeros((rows, horizon), bool)
+    length = np.full(rows, horizon)
     running = np.ones(rows, bool)
 
     observations[:, 0] = family.reset(tasks, resets)
     traces = [family.trace()] if family.trace_at_reset else []
     act = agent.actor(z, actions)
-    for t in range(max_path_length):
+    for t in range(horizon):
         action[:, t] = act(observations[:, t])
         step = family.step(action[:, t])
         observations[:, t + 1], reward[:, t], sparse_reward[:, t] = step.observation, step.reward, step.sparse_reward

@@ -22,6 +22,10 @@ class MachineError(Exception):
     """The machine failed (a package, a file, memory, the GPU): exit code 3, nothing recorded, worth another try."""
 
 
+class Stopped(Exception):
+    """Someone asked the trial to stop: where it stood, in words, and where its checkpoint is."""
+
+
 class TrialFailure(Exception):
     """The encoder made the trial fail: it raised, gave a wrong shape, or made losses or weights non-finite.
 

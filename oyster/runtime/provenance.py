@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,6 @@ def commit() -> dict[str, Any]:
         "diff_sha256": difference.hexdigest() if changed else None,
         "unreadable": unreadable,
     }
-
-
-def sources_sha256(paths: Iterable[Path]) -> str:
-    """One hash of source files; folders count with every .py file in them."""
-    digest = hashlib.sha256()
-    for file in source_files(paths, ".py"):
-        digest.update(f"{file.relative_to(ROOT)}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def environment() -> dict[str, Any]:

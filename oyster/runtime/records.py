@@ -1,6 +1,7 @@
 """What a trial leaves on disk: written into a scratch folder beside the result, moved into place once whole."""
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from oyster.runtime.errors import InputError, describe
 from oyster.runtime.files import counts, sync, sync_tree, write_text
 
 WEIGHTS = "weights.safetensors"
+RUNNING = "running.json"  # in the scratch of a trial that runs: its seconds by iteration
 RESULT_FILES = (
     "metrics.json",
     "start.json",
@@ -23,12 +25,16 @@ RESULT_FILES = (
     "trajectories.npz",
     "provenance.json",
 )
+DETERMINISTIC = (*RESULT_FILES[:-1], WEIGHTS)  # what is the same bytes whenever it is made again
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError)
 
 
-def scratch_folder(out: Path) -> Path:
-    """Where a trial works until its result is whole: on the same file system as `out`, so that moving is renaming."""
-    return out.with_name(out.name + ".partial")
+def scratch_folder(out: Path, key: str | None = None) -> Path:
+    """Where a trial works until its result is whole: on the same file system as `out`, so that moving is renaming.
+
+    With its key in the name: the checkpoints of another branch's trial are left alone.
+    """
+    return out.with_name(".".join([out.name, *([key] if key else []), "partial"]))
 
 
 def problems(out: Path, weights: Path | None = None) -> list[str]:
@@ -47,16 +53,20 @@ def is_whole(out: Path, weights: Path | None = None) -> bool:
     return not problems(out, weights)
 
 
-def check_destination(out: Path, weights: Path | None = None) -> None:
-    """InputError where writing a result to `out` (weights to `weights`) would fail at the end, or lose something."""
+def check_destination(out: Path, weights: Path | None = None, *, replace: bool = False) -> None:
+    """InputError where writing a result to `out` (weights to `weights`) would fail at the end, or lose something.
+
+    `replace`: a result that is there may give way, as a pipeline means it.
+    """
     for option, place in (("--out", out), ("--weights", weights)):
         if place is not None:
             check_place(option, place)
     if not out.exists():
         return
-    if is_whole(out):
+    if is_whole(out) and not replace:
         raise InputError(f"{str(out)!r} already holds a result. Remove it first, or give another folder as --out.")
-    foreign = sorted({path.name for path in out.iterdir() if counts(Path(path.name))} - {*RESULT_FILES, WEIGHTS})
+    names = {path.name for path in out.iterdir() if counts(path.relative_to(out)) and not path.match("*.key.json")}
+    foreign = sorted(names - {*RESULT_FILES, WEIGHTS})
     if foreign:
         raise InputError(
             f"--out {str(out)!r} holds other files ({', '.join(map(repr, foreign[:3]))}). Give a folder of its own as "
@@ -162,8 +172,9 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Floats are written so that they read back exactly."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    """Whole or not at all. Floats are written so that they read back exactly."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

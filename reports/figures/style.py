@@ -73,7 +73,7 @@ class FigureSpec(NamedTuple):
 
 
 def figure(kind: str, section: str, title: str, draw: Callable, alt: Callable) -> FigureSpec:
-    """A figure with the caption of its kind, which lies apart because Snakemake's own report shows it too."""
+    """A figure with the caption of its kind, which lies apart as text."""
     caption = " ".join((CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8").split())
 
     @wraps(draw)

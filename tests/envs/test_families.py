@@ -136,18 +136,18 @@ def test_mujoco_leaves_no_log_behind(tmp_path, monkeypatch):
 
 def test_scripts_that_bound_a_learner_are_the_published_scale():
     """The figures that the benchmark's description gives for its test tasks: known goal, and staying or missing."""
-    point = scripted_returns(load_family("point-robot"), load_family("point-robot").draw_tasks(50)[-10:], 20, False)
+    point = scripted_returns(load_family("point-robot"), load_family("point-robot").draw_tasks(50)[-10:])
     assert np.mean(point["task_known"]) == pytest.approx(-4.6, abs=0.1)
     assert np.mean(point["doing_nothing"]) == pytest.approx(-19.8, abs=0.3)
     sparse = load_family("sparse-point-robot")
-    sparse = scripted_returns(sparse, sparse.draw_tasks(50)[-10:], 20, True)
+    sparse = scripted_returns(sparse, sparse.draw_tasks(50)[-10:])
     assert np.mean(sparse["task_known"]) == pytest.approx(13.1, abs=0.05)
     assert sparse["doing_nothing"] == [0.0] * 10
 
 
 def test_a_cheetah_that_does_nothing_loses_its_target_velocity_a_step():
     tasks = np.array([[0.5], [2.5]])
-    returns = scripted_returns(load_family("cheetah-vel"), tasks, 200, False)
+    returns = scripted_returns(load_family("cheetah-vel"), tasks)
     assert returns["task_known"] == [0.0, 0.0]  # no script knows how to run: the bound of the reward
     # It falls and lies still, so that |v - target| is about the target.
     np.testing.assert_allclose(returns["doing_nothing"], [-100, -500], rtol=0.06)

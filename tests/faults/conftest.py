@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from oyster.cli import main
 from oyster.encoder_file import find_encoder_file
-from oyster.settings import load_params, trial_settings
+from oyster.grid import encoder_agent, load_params, trial_settings
 from oyster.trial import run_trial
 
 TINY = Path(__file__).with_name("tiny.yaml")  # point-robot in two iterations of twenty gradient steps
@@ -75,12 +75,12 @@ def oyster(*arguments: str | Path) -> Result:
 
 
 def train(encoder: str | Path, out: Path, *options: str | Path, params: Path = TINY) -> Result:
-    names = ("--env", "point-robot", "--encoder", encoder, "--seed", "1", "--budget", "demo")
+    names = ("--env", "point-robot", "--encoder", encoder, "--seed", "1", "--preset", "tiny")
     return oyster("train", *names, "--params", params, "--out", out, "--device", "cpu", *options)
 
 
 def check(encoder: str | Path, params: Path = TINY) -> Result:
-    return oyster("check-encoder", encoder, "--env", "point-robot", "--budget", "demo", "--params", params)
+    return oyster("check-encoder", encoder, "--env", "point-robot", "--preset", "tiny", "--params", params)
 
 
 def train_killed(encoder: Path, out: Path) -> None:
@@ -99,7 +99,9 @@ def _run(encoder: Path, out: Path, kill: bool) -> None:
             os._exit(KILLED)
 
     file = find_encoder_file(str(encoder))
-    settings = trial_settings(load_params(TINY), environment="point-robot", encoder=file.stem, seed=1, budget="demo")
+    params = load_params(TINY)
+    agent = encoder_agent(params, str(file))
+    settings = trial_settings(params, environment="point-robot", agent=agent, seed=1, preset="tiny")
     run_trial(settings, file, out, device="cpu", on_progress=end)
 
 

@@ -21,18 +21,23 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from oyster.grid import load_params, trials
 from oyster.runtime.errors import InputError
-from oyster.settings import load_params, trial_settings
 from reports.grid import read_grid
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "params.yaml").read_text()
+PRESETS = """
+presets:
+  small: {extends: demo, pearl: {all: {net_size: 32}, point-robot: {batch_size: 8}}}
+  smaller: {extends: small, pearl: {all: {net_size: 8}}}
+"""
+TEXT = (ROOT / "params.yaml").read_text().replace("presets: {}\n", PRESETS)
 KEYS = sorted(set(re.findall(r"[\w-]+(?=:)", TEXT)))
 WORDS = r"""
     042 0x10 0b1 0o7 1_000 1:30 1.0 true "1" -1 1e3 1e-3 1.0e-3 .5 -.5 1. .inf .nan 1.0e+999 ~ null yes Off y = <<
     2024-01-01 9223372036854775807 9223372036854775808 -0 +1 0 00 5 '5' "\ud800" "\0" "\x85" 'it''s' é 日本 [] {} [1]
-    {a:1} {"a":1} {a:} [a:1] [a,] [,] - -- ? : , # &x *x &all *all *networks <<: | > |- >2 ! !!str !!set %YAML --- ...
-    @ ` ${x} ${item.env} <<<<<<< ======= >>>>>>> all mlp mlp.v2 MLP point-robot point family runtime: seeds: "x": x:
+    {a:1} {"a":1} {a:} [a:1] [a,] [,] - -- ? : , # &x *x &all *all small smaller <<: | > |- >2 ! !!str !!set %YAML ---
+    ... @ ` ${x} ${item.env} <<<<<<< ======= >>>>>>> all mlp mlp.v2 MLP point-robot point family runtime: seeds: "x": x:
 """
 SPACES = ["", " ", "\n", "\n\n", "  ", "\t", ": ", " #", "\r", "\r\n", "\0", "\ufeff", "\u2028", "---\n", "a: |\n  b\n"]
 NASTY = WORDS.split() + SPACES
@@ -55,11 +60,8 @@ def check(content: bytes, path: Path) -> str:
     except InputError as error:
         assert str(error).strip() and not re.search(r"\n\s*\n|Traceback|  File ", str(error)), str(error)
         return "refused"
-    for name, grid in params.grid.items():
-        read = read_grid(path, name)
-        assert (read.environments, read.encoders, read.seeds) == (grid.environments, grid.encoders, grid.seeds)
-        for environment, encoder, number in read.trials() if name in params.budgets else ():
-            trial_settings(params, environment=environment, encoder=encoder, seed=number, budget=name)
+    for name in params.grids:
+        assert read_grid(path, name).trials() == [each.identity for each in trials(params, name)]
     text = content.decode()
     plain = yaml.safe_load(text)
     assert same(plain, yaml.load(text, yaml.FullLoader)), "Snakemake reads otherwise"
@@ -70,7 +72,7 @@ def check(content: bytes, path: Path) -> str:
 def check_command(content: bytes, path: Path) -> str:
     """What a person sees: exit status 2 and a paragraph, or the command's own answer."""
     path.write_bytes(content)
-    command = [sys.executable, "-m", "oyster", "check-encoder", "mlp", "--env", "point-robot", "--budget", "demo"]
+    command = [sys.executable, "-m", "oyster", "check-encoder", "mlp", "--env", "point-robot", "--preset", "demo"]
     done = subprocess.run([*command, "--params", str(path)], cwd=ROOT, capture_output=True, timeout=300)
     answer = done.stderr.decode()
     assert done.returncode in (0, 1, 2) and "Traceback" not in answer, answer

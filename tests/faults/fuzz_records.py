@@ -32,7 +32,7 @@ FILES = (*RESULT_FILES, WEIGHTS)
 
 def train(out: Path) -> Agent:
     """A whole result in `out`, and its agent."""
-    names = ("--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--budget", "demo", "--device", "cpu")
+    names = ("--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--preset", "tiny", "--device", "cpu")
     done = CliRunner().invoke(oyster, ["train", *names, "--params", str(TINY), "--out", str(out)])
     assert done.exit_code == 0, done.output
     settings, _ = read_result(out)

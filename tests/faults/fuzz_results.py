@@ -6,6 +6,7 @@ Reading, figures and page run in this process. No exception may leave them, and 
 import argparse
 import pickle
 import random
+import shutil
 import tempfile
 import time
 import warnings
@@ -32,8 +33,7 @@ class Fuzz:
         self.tree: Tree = small_tree(root, SHAPE, environments=["point-robot"])
         self.tree.write_all(iterations=2)
         self.grid = read_grid(self.tree.params, self.tree.name)
-        self.tables = root / "tables"
-        self.tables.mkdir()
+        self.out = root / "out"
         self.made: dict[bytes, object] = {}
 
     def one(self) -> Results:
@@ -54,14 +54,20 @@ class Fuzz:
         return results
 
     def build(self) -> Results:
-        """All that `python -m reports build` does but PDF. What gives the same tables or figures is made once."""
+        """All that `oyster report` does, and --paper but PDF. What gives the same tables or figures is made once."""
         results = load(self.tree.results, self.grid)
         frames = (results.progress, results.adaptation, results.posteriors, results.scripted, results.traces)
         pictured = pickle.dumps((results.trials[[*TRIAL, "status", *NUMBERS]], *frames))  # of texts no figure is made
-        taken = self._once(pickle.dumps(results.trials) + pictured, lambda: exports.write_all(results, self.tables))
+        taken = self._once(pickle.dumps(results.trials) + pictured, lambda: self._exported(results))
         self._once(pictured, lambda: page.render(results, draw(results), taken, "").encode("utf-8"))
         page.render(results, [], taken, "").encode("utf-8")
         return results
+
+    def _exported(self, results: Results) -> list[exports.Table]:
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir()
+        exports.write_paper(results, [], self.out)
+        return exports.write_all(results, self.out)
 
     def _once(self, key: bytes, make: Callable):
         if key not in self.made:

@@ -13,10 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from oyster.canary import DETERMINISTIC
 from oyster.encoder_file import find_encoder_file
-from oyster.runtime.records import WEIGHTS
-from oyster.settings import load_params, trial_settings
+from oyster.grid import encoder_agent, load_params, trial_settings
+from oyster.runtime.records import DETERMINISTIC, WEIGHTS
 from oyster.trial import run_trial
 
 TINY = Path(__file__).with_name("tiny.yaml")
@@ -27,7 +26,10 @@ TRIALS = (("recurrent", False), (str(DROPOUT), False), ("mlp", True))  # encoder
 def run(encoder: str, apart: bool, folder: Path) -> None:
     """With a checkpoint after every gradient step."""
     file = find_encoder_file(encoder)
-    settings = trial_settings(load_params(TINY), environment="point-robot", encoder=file.stem, seed=1, budget="demo")
+    params = load_params(TINY)
+    settings = trial_settings(
+        params, environment="point-robot", agent=encoder_agent(params, encoder), seed=1, preset="tiny"
+    )
     weights = folder / "weights" if apart else None
     run_trial(settings, file, folder / "out", weights=weights, device="cpu", checkpoint_minutes=0.0)
 

@@ -226,7 +226,8 @@ def params_with(tmp_path: Path, arguments: str) -> Path:
     from tests.faults.conftest import TINY
 
     path = tmp_path / "params.yaml"
-    path.write_text(TINY.read_text().replace("  mlp: {}", f"  mlp: {{}}\n  mine: {arguments}"))
+    mine = f"  mine: {{encoder: mine, arguments: {arguments}}}"
+    path.write_text(TINY.read_text().replace("agents:\n", f"agents:\n{mine}\n"))
     return path
 
 

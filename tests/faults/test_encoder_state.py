@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oyster.canary import DETERMINISTIC
+from oyster.runtime.records import DETERMINISTIC
 from tests.faults.conftest import check, oyster, train, train_in_child, train_killed
 
 FADING = "out = out * (1.0 - 0.5 * 0.95 ** float({count}))"  # a count that shows in every loss

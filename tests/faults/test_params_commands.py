@@ -39,13 +39,13 @@ def copy(tmp_path) -> Path:
     ("content", "told"),
     [
         (LATIN_1, "line 1 holds the byte 0xE9"),
-        (CONFLICT, "line 4 is a conflict marker"),
-        (OCTAL, "grid.benchmark.seeds.0: given 042"),
+        (CONFLICT, "line 3 is a conflict marker"),
+        (OCTAL, "grids.benchmark.seeds.0: given 042"),
         (b"", "holds nothing"),
-        (TEXT.replace(b"  demo:\n    env", b"  small:\n    env"), "no `grid.demo`, which the pipeline needs"),
+        (b"grid: {}\n", "is of an older version: `grid` is now grids"),
         (b"[" * 2000, "levels deep"),
     ],
-    ids=["latin-1", "conflict", "octal", "empty", "no-demo", "deep"],
+    ids=["latin-1", "conflict", "octal", "empty", "older", "deep"],
 )
 def test_snakemake_says_what_oyster_says(copy, content, told):
     (copy / "params.yaml").write_bytes(content)
@@ -54,17 +54,9 @@ def test_snakemake_says_what_oyster_says(copy, content, told):
     assert "error: params.yaml" in done.stderr and told in done.stderr
 
 
-@pytest.mark.parametrize("name", ["dvc.yaml", "docker/dvc.yaml"])
-def test_snakemake_says_what_cannot_be_read_of_the_stages(copy, name):
-    (copy / name).write_bytes("# réseau\n".encode("latin-1") + (copy / name).read_bytes())
-    done = run(copy, "snakemake", "-n")
-    assert done.returncode != 0
-    assert f"error: {name}, line 1 holds the byte 0xE9" in done.stderr
-
-
 ARGUMENTS = {
-    "train": ["--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--budget", "demo"],
-    "check-encoder": ["mlp", "--env", "point-robot", "--budget", "demo"],
+    "train": ["--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--preset", "tiny"],
+    "check-encoder": ["mlp", "--env", "point-robot", "--preset", "tiny"],
 }
 
 

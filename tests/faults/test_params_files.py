@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from oyster.grid import load_params
 from oyster.runtime.errors import InputError
-from oyster.settings import load_params
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "params.yaml").read_text()
+
+
+def line_of(words: str) -> int:
+    return TEXT[: TEXT.index(words)].count("\n") + 1
+
+
+RUNTIME = line_of("runtime: host")
 BOMB = "\n".join(["x0: &x0 [1]", *(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 9))])
 MERGES = "\n".join(
     ["x0: &x0 {a: 1}", *(f"x{n}: &x{n} {{<<: [{', '.join([f'*x{n - 1}'] * 10)}]}}" for n in range(1, 9))]
@@ -25,14 +32,14 @@ UNREADABLE = {  # content, and words that the sentence must hold
     "utf-16": (TEXT.encode("utf-16"), "line 1 holds the byte 0xFF"),
     "half a character": (TEXT.encode() + "# é".encode()[:-1], "not UTF-8"),
     "byte order mark": (b"\xef\xbb\xbf" + TEXT.encode(), "a byte order mark"),
-    "NUL": (TEXT.encode().replace(b"mlp", b"ml\0p", 1), "line 9 holds a NUL character"),
-    "control": (TEXT.encode().replace(b"mlp", b"ml\x1bp", 1), "line 9 holds the character U+001B"),
+    "NUL": (TEXT.encode().replace(b"mlp", b"ml\0p", 1), f"line {line_of('mlp')} holds a NUL character"),
+    "control": (TEXT.encode().replace(b"mlp", b"ml\x1bp", 1), f"line {line_of('mlp')} holds the character U+001B"),
     "next line": (TEXT.encode() + "# \x85runtime: docker\n".encode(), "the character U+0085"),
     "conflict": (
         TEXT.encode().replace(
             b"runtime: host", b"<<<<<<< HEAD\nruntime: host\n=======\nruntime: docker\n>>>>>>> other"
         ),
-        "line 4 is a conflict marker",
+        f"line {RUNTIME} is a conflict marker",
     ),
     "half a conflict": (TEXT.encode().replace(b"runtime: host", b"runtime: host\n======="), "conflict marker"),
     "object": (TEXT.encode() + b"x: !!python/object/apply:os.getcwd []\n", "the tag tag:yaml.org,2002:python"),
@@ -43,17 +50,26 @@ UNREADABLE = {  # content, and words that the sentence must hold
     "directive": (b"%YAML 1.1\n---\n" + TEXT.encode(), "a directive"),
     "anchor in itself": (TEXT.encode().replace(b"{num_heads: 4}", b"&a {num_heads: *a}"), "*a stands inside"),
     "merge of itself": (TEXT.encode().replace(b"{num_heads: 4}", b"&a {<<: *a}"), "*a stands inside"),
-    "no such anchor": (TEXT.encode().replace(b"{num_heads: 4}", b"*nowhere"), "not valid YAML: line 19"),
+    "no such anchor": (
+        TEXT.encode().replace(b"{num_heads: 4}", b"*nowhere"),
+        f"not valid YAML: line {line_of('{num_heads: 4}')}",
+    ),
     "deep": (b"x: " + b"[" * 100_000 + b"]" * 100_000, "levels deep"),
     "deep blocks": (b"- " * 100_000, "levels deep"),
     "deep mappings": (b"x: " + b"{a: " * 400 + b"1" + b"}" * 400, "levels deep"),
     "exponential": (BOMB.encode(), "its aliases (*) written out"),
     "exponential merges": (MERGES.encode(), "its aliases (*) written out"),
     "not closed": (TEXT.encode() + b"x: [1\n", "not valid YAML: line"),
-    "two colons": (TEXT.encode().replace(b"runtime: host", b"runtime: host: x"), "not valid YAML: line 4, column 14"),
+    "two colons": (
+        TEXT.encode().replace(b"runtime: host", b"runtime: host: x"),
+        f"not valid YAML: line {RUNTIME}, column 14",
+    ),
 }
 FOR_PARAMS_ALONE = {
-    "tab": (TEXT.encode().replace(b"  benchmark:", b"\tbenchmark:", 1), "line 7 holds a tab; write spaces"),
+    "tab": (
+        TEXT.encode().replace(b"  benchmark:", b"\tbenchmark:", 1),
+        f"line {line_of('  benchmark:')} holds a tab; write spaces",
+    ),
     "line separator": (TEXT.encode() + "# \u2028runtime: docker\n".encode(), "the character U+2028"),
 }
 

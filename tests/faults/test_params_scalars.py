@@ -14,12 +14,14 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from oyster.grid import load_params
 from oyster.runtime.errors import InputError
 from oyster.runtime.yaml_file import read_plain_yaml
-from oyster.settings import load_params
 from tests.faults.fuzz_params import same
 
 TEXT = (Path(__file__).resolve().parents[2] / "params.yaml").read_text()
+ATTENTION = "attention: {encoder: attention, arguments: {num_heads: 4}}"
+MLP = "mlp: {encoder: mlp}"
 
 
 def load(tmp_path: Path, text: str):
@@ -34,7 +36,7 @@ def with_seeds(seeds: str) -> str:
 
 def with_argument(scalar: str) -> str:
     """params.yaml with an argument of an encoder, where every plain value may stand."""
-    return TEXT.replace("{num_heads: 4}", f"\n    num_heads: 4\n    other: {scalar}")
+    return TEXT.replace(ATTENTION, f"attention:\n    encoder: attention\n    arguments:\n      other: {scalar}")
 
 
 @pytest.mark.parametrize(
@@ -46,14 +48,14 @@ def with_argument(scalar: str) -> str:
     ],
 )  # fmt: skip
 def test_seeds_that_tools_read_differently_or_cannot_use_are_refused(seeds, tmp_path):
-    with pytest.raises(InputError, match=r"grid\.benchmark\.seeds") as caught:
+    with pytest.raises(InputError, match=r"grids\.benchmark\.seeds") as caught:
         load(tmp_path, with_seeds(seeds))
     assert re.search("expected|keep one|greater than or equal to 0|less than", str(caught.value))
 
 
 @pytest.mark.parametrize("seeds", [(0,), (2**63 - 1, 0), (7, 1)])
 def test_integers_of_63_bits_are_seeds(seeds, tmp_path):
-    assert load(tmp_path, with_seeds(str(list(seeds)))).grid["benchmark"].seeds == seeds
+    assert load(tmp_path, with_seeds(str(list(seeds)))).grids["benchmark"].seeds == seeds
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_integers_of_63_bits_are_seeds(seeds, tmp_path):
     ],
 )
 def test_what_readers_disagree_on_is_refused_with_what_to_write(scalar, instead, tmp_path):
-    with pytest.raises(InputError, match=r"line \d+, encoders\.attention\.other: given") as caught:
+    with pytest.raises(InputError, match=r"line \d+, agents\.attention\.arguments\.other: given") as caught:
         load(tmp_path, with_argument(scalar))
     assert instead in str(caught.value)
 
@@ -94,8 +96,8 @@ def test_what_readers_disagree_on_is_refused_with_what_to_write(scalar, instead,
     ],
 )  # fmt: skip
 def test_what_readers_agree_on_is_accepted(scalar, value, tmp_path):
-    text = with_argument(f"\n      {scalar}" if scalar.startswith("-") else scalar)
-    assert load(tmp_path, text).encoders["attention"]["other"] == value
+    text = with_argument(f"\n        {scalar}" if scalar.startswith("-") else scalar)
+    assert load(tmp_path, text).agents["attention"].arguments["other"] == value
 
 
 number_like = st.text("0123456789_:.+-eExXoObBaAfF~", min_size=1, max_size=12)
@@ -168,19 +170,20 @@ def test_numbers_as_yaml_writes_them_are_accepted(tmp_path_factory, number):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("net_size: 300", "net_size: 300\n      net_size: 300", ("budgets.benchmark.all", "net_size", "twice")),
+        ("    preset: demo", "    preset: demo\n    preset: demo", ("grids.demo", "preset", "twice")),
         ("runtime: host", "runtime: host\nruntime: host", ("top level", "runtime", "twice")),
-        ("  mlp: {}", "  mlp: {}\n  mlp: {}", ("encoders", "mlp", "twice")),
-        ("{<<: *networks, num", "{<<: *networks, <<: *networks, num", ("budgets.paper.all", "<<", "twice")),
-        ("mlp: {}", "5: {}\n  mlp: {}", ("encoders", "key 5", "quotes")),
-        ("mlp: {}", "yes: {}\n  mlp: {}", ("encoders", "yes", "quotes")),
-        ("mlp: {}", "[a]: {}\n  mlp: {}", ("encoders", "as a key", "text")),
-        ("mlp: {}", "? {a: 1}\n  : {}\n  mlp: {}", ("encoders", "as a key", "text")),
-        ("num_heads: 4", "1.5: 4", ("encoders.attention", "1.5", "quotes")),
-        ("num_heads: 4", "~: 4", ("encoders.attention", "~", "quotes")),
+        (MLP, f"{MLP}\n  {MLP}", ("agents", "mlp", "twice")),
+        (MLP, "mlp: {<<: {}, <<: {}, encoder: mlp}", ("agents.mlp", "<<", "twice")),
+        (MLP, f"5: {{}}\n  {MLP}", ("agents", "key 5", "quotes")),
+        (MLP, f"yes: {{}}\n  {MLP}", ("agents", "yes", "quotes")),
+        (MLP, f"[a]: {{}}\n  {MLP}", ("agents", "as a key", "text")),
+        (MLP, f"? {{a: 1}}\n  : {{}}\n  {MLP}", ("agents", "as a key", "text")),
+        ("num_heads: 4", "1.5: 4", ("agents.attention.arguments", "1.5", "quotes")),
+        ("num_heads: 4", "~: 4", ("agents.attention.arguments", "~", "quotes")),
     ],
 )
 def test_keys_that_readers_disagree_on_are_refused(old, new, told, tmp_path):
+    assert old in TEXT
     with pytest.raises(InputError) as caught:
         load(tmp_path, TEXT.replace(old, new, 1))
     for words in (*told, "line "):
@@ -188,10 +191,12 @@ def test_keys_that_readers_disagree_on_are_refused(old, new, told, tmp_path):
 
 
 def test_anchors_and_merge_keys_are_welcome(tmp_path):
-    assert "<<: *networks" in TEXT
-    params = load(tmp_path, TEXT)
-    assert params.budgets["paper"]["all"].latent_dim == params.budgets["benchmark"]["all"].latent_dim == 5
-    text = TEXT.replace(
-        "{<<: *networks, num_iterations: 500, precision: float32}", "{<<: [*networks], precision: float32}"
-    )
-    assert load(tmp_path, text).budgets["paper"]["all"].num_iterations == 20
+    presets = """
+presets:
+  small: &small {extends: demo, pearl: {all: {net_size: 8}}}
+  more: {<<: *small, extends: paper}
+  most: {<<: [*small]}
+"""
+    params = load(tmp_path, TEXT.replace("presets: {}\n", presets))
+    assert [each.extends for each in params.presets.values()] == ["demo", "paper", "demo"]
+    assert {each.pearl["all"].net_size for each in params.presets.values()} == {8}

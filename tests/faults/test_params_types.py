@@ -1,27 +1,32 @@
 """A value of params.yaml is of the type that its key asks for, or the file is refused: nothing is converted."""
 
 import datetime
-import json
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
+from oyster.grid import Agent, Params, load_params, trial_settings
 from oyster.runtime.errors import InputError
-from oyster.runtime.provenance import sha256_of_json
-from oyster.settings import Params, Settings, load_params, trial_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDS = sorted((ROOT / "results" / "benchmark").glob("*/*/*/provenance.json"))
-GOOD = {"environment": "point-robot", "encoder": "mlp", "seed": 0, "budget": "demo"}
+GOOD = {"environment": "point-robot", "agent": "mlp", "seed": 0, "preset": "demo"}
 
 
 def load(tmp_path: Path, change):
+    """params.yaml with a preset `small` and a grid of it, after a change."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["presets"] = {"small": {"extends": "demo", "pearl": {"all": {}}}}
+    content["grids"]["small"] = content["grids"]["demo"] | {"preset": "small"}
     change(content)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))
     return load_params(path)
+
+
+def small(params) -> dict:
+    return params["presets"]["small"]["pearl"]["all"]
 
 
 WRONG = {
@@ -37,22 +42,31 @@ WRONG = {
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
 def test_nothing_is_converted(key, value, tmp_path):
-    with pytest.raises(InputError, match=rf"(?s)budgets\.demo.*{key}(\.0)?: given .*; (expected|it should be)"):
-        load(tmp_path, lambda p: p["budgets"]["demo"]["all"].update({key: value}))
+    told = rf"{key}(\.0)?: given .*; (expected|it should be)"
+    with pytest.raises(InputError, match=rf"(?s)(presets\.small\.|Preset 'small').*{told}"):
+        load(tmp_path, lambda p: p["presets"]["small"]["pearl"]["all"].update({key: value}))
+    with pytest.raises(InputError, match=rf"(?s)(agents\.mlp\.settings\.|agent 'mlp').*{told}"):
+        load(tmp_path, lambda p: p["agents"]["mlp"].update(settings={key: value}))
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda p: p["environments"]["point-robot"].update(sparse_rewards=1), "sparse_rewards: given 1; expected true"),
-        (lambda p: p["environments"]["point-robot"].update(discount="0.9"), "discount: given '0.9'; expected a number"),
-        (lambda p: p["grid"]["demo"].update(encoders="mlp"), "grid.demo.encoders: given 'mlp'; expected a list"),
-        (lambda p: p["grid"]["demo"].update(environments=[[]]), "grid.demo.environments.0: given []; expected text"),
-        (lambda p: p["grid"]["demo"].update(seeds=[1, "2"]), "grid.demo.seeds.1: given '2'; expected an integer"),
-        (lambda p: p["grid"].update(demo=[]), "grid.demo: given []; expected a mapping"),
-        (lambda p: p.update(encoders=["mlp"]), "encoders: given ['mlp']; expected a mapping"),
+        (lambda p: small(p).update(use_next_obs_in_context=1), "use_next_obs_in_context: given 1; expected true"),
+        (lambda p: small(p).update(discount="0.9"), "presets.small.pearl.all.discount: given '0.9'; expected a number"),
+        (lambda p: p["presets"].update(small=3), "presets.small: given 3; expected a mapping"),
+        (lambda p: p["presets"]["small"].update(extends=["demo"]), "presets.small.extends: given ['demo']; expected t"),
+        (lambda p: p["evaluation"]["demo"]["point-robot"].update(test_tasks="2"), "test_tasks: given '2'; expected an"),
+        (lambda p: p["evaluation"].update(demo=[]), "evaluation.demo: given []; expected a mapping"),
+        (lambda p: p["grids"]["demo"].update(agents="mlp"), "grids.demo.agents: given 'mlp'; expected a list"),
+        (lambda p: p["grids"]["demo"].update(environments=[[]]), "grids.demo.environments.0: given []; expected text"),
+        (lambda p: p["grids"]["demo"].update(seeds=[1, "2"]), "grids.demo.seeds.1: given '2'; expected an integer"),
+        (lambda p: p["grids"].update(demo=[]), "grids.demo: given []; expected a mapping"),
+        (lambda p: p.update(agents=["mlp"]), "agents: given ['mlp']; expected a mapping"),
         (lambda p: p.update(runtime=None), "runtime: given null; it should be 'host'"),
-        (lambda p: p["encoders"].update(mlp=4), "encoders.mlp: given 4; expected a mapping"),
+        (lambda p: p["agents"].update(mlp=4), "agents.mlp: given 4; expected a mapping"),
+        (lambda p: p["agents"]["mlp"].update(arguments=4), "agents.mlp.arguments: given 4; expected a mapping"),
+        (lambda p: p["agents"]["mlp"].update(encoder=4), "agents.mlp.encoder: given 4; expected text"),
     ],
 )
 def test_the_key_the_value_and_what_is_expected_are_told(change, told, tmp_path):
@@ -63,30 +77,9 @@ def test_the_key_the_value_and_what_is_expected_are_told(change, told, tmp_path)
 
 
 def test_integers_are_numbers(tmp_path):
-    params = load(tmp_path, lambda p: p["environments"]["point-robot"].update(reward_scale=5, discount=1))
-    settings = trial_settings(params, **GOOD)
-    assert (type(settings.reward_scale), settings.reward_scale, settings.discount) == (float, 5.0, 1.0)
-
-
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: "-".join(path.parts[-4:-1]))
-def test_recorded_settings_are_read_and_hash_as_recorded(path):
-    record = json.loads(path.read_text())
-    settings = Settings.model_validate(record["settings"]).model_dump(mode="json")
-    assert json.dumps(settings) == json.dumps(record["settings"])
-    assert sha256_of_json(settings) == record["settings_sha256"]
-
-
-def test_there_are_recorded_settings():
-    assert len(RECORDS) >= 27
-
-
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: "-".join(path.parts[-4:-1]))
-def test_params_yaml_gives_the_recorded_settings(path):
-    """Stricter reading has changed no trial."""
-    record = json.loads(path.read_text())
-    asked = {key: record["settings"][key] for key in ("environment", "encoder", "seed", "budget")}
-    settings = trial_settings(load_params(ROOT / "params.yaml"), **asked)
-    assert sha256_of_json(settings.model_dump(mode="json")) == record["settings_sha256"]
+    params = load(tmp_path, lambda p: small(p).update(reward_scale=5, kl_lambda=1))
+    settings = trial_settings(params, **GOOD | {"environment": "cheetah-vel", "preset": "small"})
+    assert (type(settings.reward_scale), settings.reward_scale, settings.kl_lambda) == (float, 5.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -99,22 +92,17 @@ def test_params_yaml_gives_the_recorded_settings(path):
 )  # fmt: skip
 @pytest.mark.parametrize("place", [lambda value: value, lambda value: {"deep": [value]}])
 def test_arguments_of_encoders_are_plain_data(value, place):
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    with pytest.raises(InputError, match=r"encoder_arguments\.odd.*given .*expected plain data"):
-        trial_settings(Params.model_validate(content), **GOOD, encoder_arguments={"odd": place(value)})
+    with pytest.raises(ValidationError, match=r"\.odd.*given .*expected plain data"):
+        Agent(encoder="mlp", arguments={"odd": place(value)})
 
 
 def test_arguments_of_encoders_are_nobody_elses():
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["encoders"]["mlp"] = {"layers": [{"size": 5}], "names": ["a"], "none": None, "yes": True, "half": 0.5}
+    given = {"layers": [{"size": 5}], "names": ["a"], "none": None, "yes": True, "half": 0.5}
+    content["agents"]["mlp"]["arguments"] = given
     params = Params.model_validate(content)
     first, second = (trial_settings(params, **GOOD).encoder_arguments for _ in range(2))
-    assert first == second == content["encoders"]["mlp"]
+    assert first == second == given
     first["layers"][0]["size"] = 6
     first["names"].append("b")
-    assert (
-        second
-        == params.encoders["mlp"]
-        == content["encoders"]["mlp"]
-        == trial_settings(params, **GOOD).encoder_arguments
-    )
+    assert second == params.agents["mlp"].arguments == given == trial_settings(params, **GOOD).encoder_arguments

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from reports.__main__ import main
+from oyster.cli import main
 from tests.faults.report_trees import small_tree
 
-GRID = "grid: {demo: {environments: [point-robot], encoders: [mlp], seeds: [1]}}"
+GRID = "grids: {demo: {preset: demo, environments: [point-robot], agents: [mlp], seeds: [1]}}"
 UNREADABLE = {
     "Latin-1": "# r\xe9seau\n".encode("latin-1") + GRID.encode(),
     "conflict": b"<<<<<<< HEAD\n" + GRID.encode() + b"\n=======\n" + GRID.encode() + b"\n>>>>>>> other\n",
     "empty": b"",
     "NUL": b"\0" * 99,
-    "deep": b"grid: " + b"[" * 20_000,
+    "deep": b"grids: " + b"[" * 20_000,
     "no date": b"a: 2026-13-45\n" + GRID.encode(),
     "list": b"- 1",
     "escape": b"\x1b[2J: 1",
@@ -27,8 +27,8 @@ UNREADABLE = {
 
 
 def refused(*arguments) -> str:
-    """The paragraph that a command is refused with."""
-    result = CliRunner().invoke(main, list(map(str, arguments)))
+    """The paragraph that `report demo` is refused with."""
+    result = CliRunner().invoke(main, ["report", "demo", *map(str, arguments)])
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit), (result.output, result.exception)
     lines = result.output.strip().splitlines()
     assert all(line.isprintable() for line in lines)
@@ -39,19 +39,9 @@ def refused(*arguments) -> str:
 def test_parameters_that_cannot_be_read(tmp_path, name):
     params = tmp_path / "params.yaml"
     params.write_bytes(UNREADABLE[name])
-    for command in (["build", "--out", tmp_path / "out"], ["fill", tmp_path / "x.md"]):
-        line = refused(*command, "--grid", "demo", "--params", params, "--results", tmp_path)
-        assert "params.yaml" in line
+    for option in ("--out", "--paper"):
+        assert "params.yaml" in refused(option, tmp_path / "out", "--params", params, "--results", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
-
-
-@pytest.mark.parametrize("content", ["r\xe9sum\xe9\n".encode("latin-1"), b"\xff\xfe", b"<!-- table headline -->\n"])
-def test_a_text_that_cannot_be_filled_stays_as_it_is(tmp_path, content):
-    tree = small_tree(tmp_path)
-    text = tmp_path / "text.md"
-    text.write_bytes(content)
-    refused("fill", text, "--grid", "demo", "--params", tree.params, "--results", tree.results)
-    assert text.read_bytes() == content and not list(tmp_path.glob("*.partial"))
 
 
 def test_names_that_cannot_be_files(tmp_path):
@@ -65,15 +55,13 @@ def test_a_place_that_may_not_be_written(tmp_path):
     tree = small_tree(tmp_path)
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    line = refused(
-        "build", "--grid", "demo", "--params", tree.params, "--results", tree.results, "--out", locked / "out"
-    )
-    assert "locked" in line
+    for option in ("--out", "--paper"):
+        assert "locked" in refused(option, locked / "out", "--params", tree.params, "--results", tree.results)
 
 
 def test_a_file_where_a_folder_should_be(tmp_path):
     tree = small_tree(tmp_path)
     (tmp_path / "file").touch()
     place = Path(tmp_path / "file" / "out")
-    line = refused("build", "--grid", "demo", "--params", tree.params, "--results", tree.results, "--out", place)
-    assert "file" in line
+    for option in ("--out", "--paper"):
+        assert "file" in refused(option, place, "--params", tree.params, "--results", tree.results)

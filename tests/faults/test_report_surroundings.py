@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.figures import FIGURES
 from tests.faults.report_trees import small_tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,19 +31,22 @@ def everything(folder: Path) -> dict[Path, bytes]:
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """Call it with variables of the environment for everything that a build in it writes."""
-    tree = small_tree(tmp_path_factory.mktemp("surroundings"), seeds=[1])
-    tree.write_trial("point-robot", "mlp", 1, iterations=2, provenance={"hardware": {"cpu": "Prozessör™", "cores": 2}})
+    """Call it with variables of the environment for everything that a report and a paper in it are."""
+    tree = small_tree(tmp_path_factory.mktemp("surroundings"), encoders=["mlp", "attention"], seeds=[1])
+    for encoder in ("mlp", "attention"):
+        machine = {"hardware": {"cpu": "Prozessör™", "cores": 2}}
+        tree.write_trial("point-robot", encoder, 1, iterations=2, provenance=machine)
 
     def built(**variables) -> dict[Path, bytes]:
-        out = tree.root / "out"
-        arguments = ["build", "--grid", "demo", "--params", tree.params, "--results", tree.results, "--out", out]
+        given = ["report", "demo", "--params", str(tree.params), "--results", str(tree.results)]
+        written = {option: str(tree.root / "written" / option.strip("-")) for option in ("--out", "--paper")}
+        calls = [f"main({[*given, *option]}, standalone_mode=False)" for option in written.items()]
         process = subprocess.run(
-            [sys.executable, "-m", "reports", *map(str, arguments)], cwd=ROOT, capture_output=True,
+            [sys.executable, "-c", "; ".join(["from oyster.cli import main", *calls])], cwd=ROOT, capture_output=True,
             env=os.environ | variables,
         )  # fmt: skip
         assert process.returncode == 0, process.stderr.decode(errors="replace")[-2000:]
-        return everything(out)
+        return everything(tree.root / "written")
 
     return built
 
@@ -54,6 +58,11 @@ def plain(build):
 
 def differing(files: dict[Path, bytes], others: dict[Path, bytes]) -> set[str]:
     return {str(path) for path in files.keys() | others.keys() if files.get(path) != others.get(path)}
+
+
+def test_every_panel_is_compared(plain):
+    files = {path.name for path in plain}
+    assert {f"{spec.kind}_point-robot.{form}" for spec in FIGURES for form in ("svg", "pdf")} <= files
 
 
 def test_matplotlibs_settings(build, plain, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.build import build_paper
 from reports.text import plain
 from tests.faults.report_trees import edit, small_tree
 
@@ -40,8 +41,9 @@ def test_any_letter_in_any_recorded_text_is_shown_as_a_letter(tmp_path):
     for odd in ODD:
         for said in (f"it said {odd}!", f"cpu {odd}!", f"beware {odd}!"):
             assert plain(said) in page
-    for name in ("trials.csv", "trials.tex", "trials.md"):
-        assert not control_characters(read(out / "tables" / name))
+    build_paper(tree.read_grid(), tree.results, tree.root / "paper")
+    for path in (out / "tables" / "trials.csv", tree.root / "paper" / "trials.tex", tree.root / "paper" / "trials.md"):
+        assert not control_characters(read(path))
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
@@ -52,13 +54,14 @@ def test_a_folder_of_odd_bytes_is_told_by_its_repr(tmp_path):
     os.mkdir(odd)
     (Path(os.fsdecode(odd)) / "metrics.json").write_bytes((place / "metrics.json").read_bytes())
     page = read(tree.build() / "index.html")
-    assert r"caf\udce9\x1b[2J" in page and "is not a trial of grid.demo" in page
+    assert r"caf\udce9\x1b[2J" in page and "is not a trial of grids.demo" in page
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
 def test_names_that_were_given_reach_the_terminal_by_repr(tmp_path):
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\x1b[2J")
-    for arguments in (["build", "--grid", "demo", "--params", odd], ["fill", f"{odd}.md"]):
-        process = subprocess.run([sys.executable, "-m", "reports", *arguments], cwd=ROOT, capture_output=True)
+    for option in ("--params", "--results"):
+        command = [sys.executable, "-m", "oyster", "report", "demo", option, odd]
+        process = subprocess.run(command, cwd=ROOT, capture_output=True)
         assert process.returncode == 2 and b"\x1b" not in process.stderr, process.stderr
         assert rb"caf\udce9\x1b[2J" in process.stderr and process.stderr.count(b"\n") == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from oyster.runtime import records
+from oyster.runtime.key_file import find_key_file
 from oyster.runtime.records import RESULT_FILES, WEIGHTS, is_whole, problems
 from tests.faults.conftest import oyster, train
 
@@ -39,18 +40,19 @@ def test_all_of_a_result_is_on_the_disk_before_its_checkpoints_go(separate, tmp_
     options = ("--weights", weights) if separate else ()
     assert train("mlp", out, *options).exit_code == 0
 
-    gone = events.index(("remove", str(out) + ".partial/checkpoints"))
+    scratch = records.scratch_folder(out, find_key_file(out).key)
+    gone = events.index(("remove", f"{scratch}/checkpoints"))
     arrived = events.index(("rename", str(out)))
     assert arrived < gone
     before = [place for what, place in events[:arrived] if what == "sync"]
     for name in RESULT_FILES:
-        assert f"{out}.partial/result/{name}" in before, name
-    assert f"{out}.partial/result" in before
+        assert f"{scratch}/result/{name}" in before, name
+    assert f"{scratch}/result" in before
     assert ("sync", str(out.parent)) in events[arrived:gone]
     if separate:
         assert str(weights) in before and str(weights / (WEIGHTS + ".partial")) in before
     else:
-        assert f"{out}.partial/result/{WEIGHTS}" in before
+        assert f"{scratch}/result/{WEIGHTS}" in before
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -85,11 +87,12 @@ def test_readers_name_an_empty_file(command, name, trained: Path, tmp_path: Path
 def test_another_trials_scratch_does_not_make_its_result_this_ones(trained: Path, tmp_path: Path):
     """Killed before it published, beside a result of other settings: the command must not report success."""
     out = shutil.copytree(trained, tmp_path / "out")
-    records.scratch_folder(out).mkdir()
+    scratch = records.scratch_folder(out, find_key_file(out).key)
+    scratch.mkdir()
     done = train("recurrent", out)
     assert done.exit_code == 2 and "already holds a result" in done.output
     assert train("mlp", out).exit_code == 0  # killed between publishing and removing the scratch
-    assert not records.scratch_folder(out).exists()
+    assert not scratch.exists()
 
 
 def test_a_result_is_not_written_over(trained: Path, tmp_path: Path):
@@ -209,12 +212,14 @@ def test_other_weights_beside_results_are_noticed(trained: Path, tmp_path: Path)
     assert done.exit_code == 1 and WEIGHTS in done.output
 
 
-@pytest.mark.parametrize("lock", ["<<<<<<< HEAD\na: 1\n=======\n", "stages: [", "stages: 5\n", b"\xff\xfe"])
-def test_a_dvc_lock_that_cannot_be_read_is_a_sentence(lock, trained: Path, tmp_path: Path):
+@pytest.mark.parametrize("content", ["<<<<<<< HEAD\na: 1\n=======\n", "{", "5", b"\xff\xfe", "[" * 100_000])
+def test_a_key_file_that_cannot_be_read_is_a_sentence(content, trained: Path, tmp_path: Path):
     out = shutil.copytree(trained, tmp_path / "tree" / "out")
-    (tmp_path / "tree" / "dvc.lock").write_bytes(lock if isinstance(lock, bytes) else lock.encode())
-    done = oyster("verify", out)
-    assert done.exit_code == 2 and "dvc.lock" in done.output
+    path = next(out.glob("*.key.json"))
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for command in ("verify", "simulate"):
+        done = oyster(command, out)
+        assert done.exit_code == 2 and path.name in done.output
 
 
 def test_recorded_settings_that_are_none(trained: Path, tmp_path: Path):

@@ -113,7 +113,7 @@ def test_a_clone_with_other_line_ends_is_the_same_tree(tree: Path, tmp_path: Pat
 
 
 def train(tree: Path, out: Path, **environment: str) -> subprocess.CompletedProcess:
-    options = ("--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--budget", "demo", "--params", str(TINY))
+    options = ("--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--preset", "tiny", "--params", str(TINY))
     return run(tree, sys.executable, "-m", "oyster", "train", *options, "--out", str(out), **environment)
 
 
@@ -241,5 +241,5 @@ def test_variables_that_choose_other_kernels_are_recorded(tmp_path: Path, monkey
 
 def test_a_terminal_without_letters_gets_escapes(tmp_path: Path):
     done = run(ROOT, sys.executable, "-m", "oyster", "train", "--env", "pöint", "--encoder", "mlp", "--seed", "1",
-               "--budget", "demo", "--out", str(tmp_path / "out"), PYTHONIOENCODING="ascii")  # fmt: skip
+               "--preset", "tiny", "--out", str(tmp_path / "out"), PYTHONIOENCODING="ascii")  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr

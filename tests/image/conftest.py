@@ -179,9 +179,11 @@ def project(engine, tmp_path_factory) -> Path:
             shutil.copy2(ROOT / name, folder / name)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["runtime"] = "podman"
-    params["grid"]["benchmark"] = {"environments": ["point-robot"], "encoders": ["mlp"], "seeds": [1]}
     canary = yaml.safe_load((folder / "tests" / "canary" / "params.yaml").read_text())
-    params["budgets"]["benchmark"] = canary["budgets"]["canary"]
+    params["presets"]["canary"] = canary["presets"]["canary"]
+    params["evaluation"]["canary"] = canary["evaluation"]["canary"]
+    one = {"preset": "canary", "environments": ["point-robot"], "agents": ["mlp"], "seeds": [1]}
+    params["grids"]["benchmark"] = one
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     choice = (folder / "docker" / "image.yaml").read_text()
     (folder / "docker" / "image.yaml").write_text(choice.replace("variant: cuda", "variant: cpu"))

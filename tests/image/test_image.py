@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HARDENED = ["--rm", "--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
 HARDENED += ["--tmpfs", "/tmp"]
 pytestmark = pytest.mark.timeout(2400)
-TRIAL = ["--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--budget", "benchmark", "--device", "cpu"]
+TRIAL = ["--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--preset", "canary", "--device", "cpu"]
 RENDER = """
 import mujoco
 model = mujoco.MjModel.from_xml_string(

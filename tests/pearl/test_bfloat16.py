@@ -7,14 +7,15 @@ is off by far more, one that is zero by all of it.
 import pytest
 import torch
 
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import fused_mlp as fused_module
 from oyster.pearl.fused_mlp import fused_mlp
 from oyster.pearl.gradient_step import GradientStep
 from oyster.pearl.networks import Mlp, TanhGaussianPolicy
 from oyster.runtime.device import multiplies_bfloat16
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 from oyster.trial import Trial
 
 FARTHEST, COSINE = 0.12, 0.99  # of a bfloat16 gradient from float32's, by its norm; and the least between them
@@ -78,7 +79,7 @@ def test_each_gradient_is_float32s_but_for_rounding(arithmetic, kind, frozen):
 
 def settings(environment: str, precision: str) -> Settings:
     resolved = trial_settings(
-        load_params(FOLDER / "params.yaml"), environment=environment, encoder="mlp", seed=1, budget="canary"
+        load_params(FOLDER / "params.yaml"), environment=environment, agent="mlp", seed=1, preset="canary"
     )
     return resolved.model_copy(update={"num_iterations": 1, "num_train_steps_per_itr": 3, "precision": precision})
 

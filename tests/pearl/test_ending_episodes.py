@@ -7,24 +7,26 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
-from oyster.canary import FOLDER
 from oyster.envs.family import Step, TaskFamily
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl.agent import Agent
 from oyster.pearl.meta_test import meta_test
 from oyster.pearl.meta_train import MetaTraining, transition_capacity
 from oyster.pearl.results import _traces
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 
-MAX_PATH_LENGTH = 6
+HORIZON = 6
 
 
 class Ending(TaskFamily):
     """An episode ends after `end` steps; every reward is `end`, so that rewards tell whose they are."""
 
+    horizon = HORIZON
     observation_dim, action_dim, parameter_names, trace_name = 1, 1, ("end",), "count"
 
     @staticmethod
-    def draw_tasks(count):
+    def draw_tasks(count, seed=0):
         return np.arange(1, count + 1, dtype=float)[:, None]
 
     def reset(self, tasks, rng):
@@ -53,15 +55,14 @@ class Spy(nn.Module):
 
 def make(train_ends, test_ends=(1.0,), **changes) -> tuple[MetaTraining, Spy]:
     resolved = trial_settings(
-        load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=0, budget="canary"
+        load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=0, preset="canary"
     )
     base = {
-        "max_path_length": MAX_PATH_LENGTH,
-        "num_train_tasks": len(train_ends),
-        "num_test_tasks": len(test_ends),
+        "train_tasks": len(train_ends),
+        "test_tasks": len(test_ends),
         "latent_dim": 2,
         "net_size": 4,
-        "num_evals": 1,
+        "evaluations": 1,
         "num_steps_per_eval": 12,
         "use_information_bottleneck": True,
     }
@@ -75,7 +76,7 @@ def make(train_ends, test_ends=(1.0,), **changes) -> tuple[MetaTraining, Spy]:
 
 def collected(num_steps: int, end: float) -> int:
     """Transitions of a phase of `num_steps`: whole trajectories."""
-    length = int(min(end, MAX_PATH_LENGTH))
+    length = int(min(end, HORIZON))
     return -(-num_steps // length) * length
 
 
@@ -105,15 +106,20 @@ def test_whole_trajectories_until_each_row_has_its_steps(ends, at_least_one, pos
         for task in tasks:
             expected[task] += sum(collected(steps, ends[task]) for steps in (prior, posterior, extra))
     np.testing.assert_array_equal(training.replay.sizes, expected)  # a row that has its steps stores nothing more
-    assert training.store.size == expected.sum() <= transition_capacity(training.settings) == len(training.store.rows)
+    assert (
+        training.store.size
+        == expected.sum()
+        <= transition_capacity(training.settings, HORIZON)
+        == len(training.store.rows)
+    )
     last = drawn[-1][-1]
     assert training.context.sizes[last] == collected(prior, ends[last]) + collected(posterior, ends[last])
     terminal, reward = training.store.gather(np.arange(training.store.size)[None])[4:]
     for end, episodes in zip(ends, training.replay.episodes, strict=True):
         for start, length in episodes:
-            assert length == min(end, MAX_PATH_LENGTH)
+            assert length == min(end, HORIZON)
             assert not terminal[0, start : start + length - 1].any()
-            assert bool(terminal[0, start + length - 1]) == (end <= MAX_PATH_LENGTH)  # a cut is no end
+            assert bool(terminal[0, start + length - 1]) == (end <= HORIZON)  # a cut is no end
             assert (reward[0, start : start + length] == end).all()
 
 
@@ -127,7 +133,7 @@ class Fixed:
 
 def test_capacity_is_what_the_worst_case_needs():
     phases = ("num_initial_steps", "num_steps_prior", "num_steps_posterior", "num_extra_rl_steps_posterior")
-    training, _ = make([9.0, 9.0], num_tasks_sample=2, num_iterations=2, **dict.fromkeys(phases, MAX_PATH_LENGTH + 1))
+    training, _ = make([9.0, 9.0], num_tasks_sample=2, num_iterations=2, **dict.fromkeys(phases, HORIZON + 1))
     for training.iteration in range(2):
         training._collect()
     assert training.store.size == len(training.store.rows) == 2 * 12 + 2 * 2 * 3 * 12

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from benchmarks.gradient_step import hyperparameters, make_agent, make_batch
-from oyster.canary import DETERMINISTIC, FOLDER
 from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl.gradient_step import Batch, GradientStep
 from oyster.runtime.device import fix_arithmetic
-from oyster.settings import load_params, trial_settings
+from oyster.runtime.records import DETERMINISTIC
 from oyster.trial import run_trial
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the GPU path was not run")
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 @pytest.mark.parametrize("encoder", ["mlp", "recurrent", "attention"])
 def test_a_step_on_the_gpu_is_the_cpus(encoder):
     fix_arithmetic(threads=1)
-    settings = trial_settings(load_params(), environment="point-robot", encoder=encoder, seed=0, budget="demo")
+    settings = trial_settings(load_params(), environment="point-robot", agent=encoder, seed=0, preset="demo")
     encoder_class = load_encoder_class(find_encoder_file(encoder))
     batch = make_batch(settings, 32, torch.Generator().manual_seed(0))
     agents = {}
@@ -35,7 +36,7 @@ def test_a_step_on_the_gpu_is_the_cpus(encoder):
 @pytest.mark.parametrize("environment, encoder", [("cheetah-vel", "mlp"), ("sparse-point-robot", "recurrent")])
 def test_the_same_bytes_twice_on_the_same_gpu(environment, encoder, tmp_path):
     params = load_params(FOLDER / "params.yaml")
-    settings = trial_settings(params, environment=environment, encoder=encoder, seed=1, budget="canary")
+    settings = trial_settings(params, environment=environment, agent=encoder, seed=1, preset="canary")
     outputs = []
     for name in ("one", "two"):
         run_trial(settings, find_encoder_file(encoder), tmp_path / name, device="cuda")

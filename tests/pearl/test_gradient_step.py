@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from oyster.canary import FOLDER
 from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import gradient_step as module
 from oyster.pearl.agent import Agent
 from oyster.pearl.gradient_step import Batch, GradientStep
-from oyster.settings import load_params, trial_settings
 
 TASKS, TRANSITIONS, OBSERVATION, ACTION, LATENT = 4, 16, 2, 2, 5
 
@@ -62,7 +62,7 @@ def test_a_saturated_lstm_still_learns():
 
 def test_a_step_from_settings_has_each_of_them():
     settings = trial_settings(
-        load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=0, budget="canary"
+        load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=0, preset="canary"
     )
     names = ("discount", "reward_scale", "kl_lambda", "soft_target_tau")
     changes = {name: 0.1 + 0.1 * k for k, name in enumerate(names)} | {"learning_rate": 0.007, "precision": "bfloat16"}

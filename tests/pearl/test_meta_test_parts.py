@@ -1,7 +1,5 @@
 """Parts of the meta-test that whole runs do not show: contexts by setting, rows inferred alone, what is not finite."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -25,8 +23,8 @@ def trajectories() -> Trajectories:
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("next_observation", [False, True])
 def test_a_context_has_the_columns_that_the_settings_ask_for(sparse, next_observation):
-    seen, settings = trajectories(), SimpleNamespace(sparse_rewards=sparse, use_next_obs_in_context=next_observation)
-    features = context_features(seen, 1, settings)
+    seen = trajectories()
+    features = context_features(seen, 1, sparse, next_observation)
     reward = (seen.sparse_reward if sparse else seen.reward)[1, :, None]
     parts = [seen.observation[1], seen.action[1], reward, *([seen.next_observation[1]] if next_observation else [])]
     np.testing.assert_array_equal(features, np.concatenate(parts, axis=1)[:2])

@@ -5,15 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from oyster.canary import FOLDER
 from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import meta_train
 from oyster.pearl.agent import Agent, encoder_sizes
 from oyster.pearl.gradient_step import GradientStep
 from oyster.pearl.meta_test import meta_test
 from oyster.pearl.meta_train import MetaTraining
 from oyster.runtime.errors import TrialFailure
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 
 
 class Spy(nn.Module):
@@ -37,7 +38,7 @@ class Spy(nn.Module):
 
 def settings(environment="point-robot", **changes) -> Settings:
     resolved = trial_settings(
-        load_params(FOLDER / "params.yaml"), environment=environment, encoder="mlp", seed=0, budget="canary"
+        load_params(FOLDER / "params.yaml"), environment=environment, agent="mlp", seed=0, preset="canary"
     )
     base = {"use_information_bottleneck": True, "embedding_mini_batch_size": None, "num_train_steps_per_itr": 3}
     return Settings.model_validate(resolved.model_dump() | base | changes)
@@ -50,8 +51,8 @@ def make(s: Settings, recurrent=False) -> tuple[MetaTraining, Spy]:
     sizes = encoder_sizes(*dims, s.latent_dim, s.use_information_bottleneck, s.use_next_obs_in_context)
     spy = Spy(*sizes, recurrent=recurrent)
     agent = Agent(spy, *dims, s.latent_dim, s.net_size, s.use_information_bottleneck)
-    tasks = family.draw_tasks(s.num_train_tasks + s.num_test_tasks)
-    return MetaTraining(s, agent, family, tasks[: s.num_train_tasks], tasks[-s.num_test_tasks :]), spy
+    tasks = family.draw_tasks(s.train_tasks + s.test_tasks)
+    return MetaTraining(s, agent, family, tasks[: s.train_tasks], tasks[-s.test_tasks :]), spy
 
 
 # --- meta-test --------------------------------------------------------------------------------------------------------
@@ -59,9 +60,9 @@ def make(s: Settings, recurrent=False) -> tuple[MetaTraining, Spy]:
 
 @pytest.mark.parametrize("explore", [1, 2, 4])
 def test_meta_test_explores_then_infers_from_everything_seen(explore):
-    s = settings(num_steps_per_eval=100, num_exp_traj_eval=explore, num_evals=2)  # 5 trajectories of 20 steps
+    s = settings(num_steps_per_eval=100, num_exp_traj_eval=explore, evaluations=2)  # 5 trajectories of 20 steps
     training, spy = make(s)
-    rows = 2 * s.num_test_tasks
+    rows = 2 * s.test_tasks
     training.agent.train()
     result = meta_test(training.agent, training.make_family(rows), training.test_tasks, s, np.random.default_rng(0))
     assert training.agent.training  # as it was before
@@ -86,7 +87,7 @@ def test_meta_test_explores_then_infers_from_everything_seen(explore):
 
 
 def test_meta_test_return_is_the_last_trajectory_over_evaluations_then_tasks():
-    s = settings(num_evals=2)
+    s = settings(evaluations=2)
     training, _ = make(s)
     result = meta_test(training.agent, training.make_family(4), training.test_tasks, s, np.random.default_rng(0))
     last = [[run.returns[-1] for run in result.runs if run.task == task] for task in (0, 1)]
@@ -146,7 +147,7 @@ def test_a_task_drawn_twice_is_two_collections_and_the_second_stays():
     assert training.context.episodes[1] == before  # not drawn: kept
     # Rows of one rollout are stored in order: of the two rows of task 2, the later one is in its context.
     starts = sorted(start for start, _ in training.replay.episodes[2] if start >= size)
-    prior_trajectories = s.num_steps_prior // s.max_path_length
+    prior_trajectories = s.num_steps_prior // load_family(s.environment).horizon
     assert [start for start, _ in training.context.episodes[2]] == starts[1 : 2 * prior_trajectories : 2]
 
 
@@ -159,7 +160,7 @@ class Fixed:
 
 
 def test_recurrent_context_is_ordered_and_capped():
-    s = settings("sparse-point-robot", embedding_batch_size=500, max_recurrent_context=50, num_evals=1)
+    s = settings("sparse-point-robot", embedding_batch_size=500, max_recurrent_context=50, evaluations=1)
     training, spy = make(s, recurrent=True)
     next(training.run())
     train_lengths = {c.shape[1] for c, e in zip(spy.contexts, _inferences(spy), strict=True) if e[2]}

@@ -5,15 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from oyster.canary import FOLDER
 from oyster.envs import load_family
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl import meta_test as meta_test_module
 from oyster.pearl import meta_train
 from oyster.pearl.agent import Agent, encoder_sizes
 from oyster.pearl.meta_train import MetaTraining
 from oyster.pearl.posterior import MIN_VARIANCE, product_of_gaussians
 from oyster.runtime.errors import TrialFailure
-from oyster.settings import Settings, load_params, trial_settings
+from oyster.settings import Settings
 
 
 class Spy(nn.Module):
@@ -34,7 +35,7 @@ class Spy(nn.Module):
 
 def make(environment="point-robot", **changes) -> tuple[MetaTraining, Spy]:
     resolved = trial_settings(
-        load_params(FOLDER / "params.yaml"), environment=environment, encoder="mlp", seed=0, budget="canary"
+        load_params(FOLDER / "params.yaml"), environment=environment, agent="mlp", seed=0, preset="canary"
     )
     base = {"use_information_bottleneck": True, "embedding_mini_batch_size": None, "num_train_steps_per_itr": 3}
     s = Settings.model_validate(resolved.model_dump() | base | changes)
@@ -43,8 +44,8 @@ def make(environment="point-robot", **changes) -> tuple[MetaTraining, Spy]:
     dims = family.observation_dim, family.action_dim
     spy = Spy(*encoder_sizes(*dims, s.latent_dim, s.use_information_bottleneck, s.use_next_obs_in_context))
     agent = Agent(spy, *dims, s.latent_dim, s.net_size, s.use_information_bottleneck)
-    tasks = family.draw_tasks(s.num_train_tasks + s.num_test_tasks)
-    return MetaTraining(s, agent, family, tasks[: s.num_train_tasks], tasks[-s.num_test_tasks :]), spy
+    tasks = family.draw_tasks(s.train_tasks + s.test_tasks)
+    return MetaTraining(s, agent, family, tasks[: s.train_tasks], tasks[-s.test_tasks :]), spy
 
 
 def watch_rollouts(monkeypatch, module) -> list[tuple]:
@@ -115,7 +116,7 @@ def test_networks_are_in_train_mode_again_after_anything_that_left_them_in_eval_
 
 
 def test_a_meta_tests_context_holds_the_sparse_reward(monkeypatch):
-    training, spy = make("sparse-point-robot", sparse_rewards=True, num_evals=1)
+    training, spy = make("sparse-point-robot", evaluations=1)
     training.test_tasks = np.array([[0.05, 0.0], [1.0, 0.0]])  # the first is felt from the start
     seen = watch_rollouts(monkeypatch, meta_test_module)
     test = training._meta_test()

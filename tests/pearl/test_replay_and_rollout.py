@@ -6,12 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oyster.envs import load_family
 from oyster.envs.family import Step, TaskFamily
+from oyster.grid import load_params, trial_settings
 from oyster.pearl.agent import Agent
 from oyster.pearl.meta_train import transition_capacity
 from oyster.pearl.replay import Layout, Positions, TransitionStore
 from oyster.pearl.rollout import Trajectories, rollout
-from oyster.settings import load_params, trial_settings
 from rlkit.torch.networks import MlpEncoder
 
 
@@ -21,7 +22,7 @@ class Counter(TaskFamily):
     observation_dim, action_dim, parameter_names, trace_name = 1, 1, ("end",), "count"
 
     @staticmethod
-    def draw_tasks(count):
+    def draw_tasks(count, seed=0):
         return np.arange(1, count + 1, dtype=float)[:, None]
 
     def reset(self, tasks, rng):
@@ -38,11 +39,11 @@ def agent() -> Agent:
     return Agent(MlpEncoder(hidden_sizes=[4], input_size=3, output_size=4), 1, 1, 2, 8)
 
 
-def run(tasks, max_path_length, actions=None):
+def run(tasks, horizon, actions=None):
     rng = np.random.default_rng(0)
     family = Counter(len(tasks))
     z = torch.zeros(len(tasks), 2)
-    return rollout(family, np.array(tasks)[:, None], agent(), z, max_path_length, resets=rng, actions=actions)
+    return rollout(family, np.array(tasks)[:, None], agent(), z, horizon, resets=rng, actions=actions)
 
 
 def test_rows_end_by_themselves_or_are_cut():
@@ -51,7 +52,7 @@ def test_rows_end_by_themselves_or_are_cut():
     assert trajectories.returns(sparse=False).tolist() == [3, 15, 10]
     assert trajectories.returns(sparse=True).tolist() == [-3, -15, -10]
     assert trajectories.terminal[0, 1] and not trajectories.terminal[0, 0]
-    assert not trajectories.terminal[1].any()  # cut at max_path_length is not terminal
+    assert not trajectories.terminal[1].any()  # cut at horizon is not terminal
     np.testing.assert_array_equal(trajectories.observation[1, :, 0], [0, 1, 2, 3, 4])
     np.testing.assert_array_equal(trajectories.next_observation[1, :, 0], [1, 2, 3, 4, 5])
     for part in (trajectories.action, trajectories.reward, trajectories.sparse_reward, trajectories.terminal):
@@ -196,8 +197,10 @@ def test_replacing_forgets_what_was_there():
 
 @pytest.mark.parametrize("environment", ["cheetah-vel", "point-robot", "sparse-point-robot"])
 def test_replay_holds_what_the_protocol_can_put_into_it(environment):
-    s = trial_settings(load_params(), environment=environment, encoder="mlp", seed=0, budget="benchmark")
+    s = trial_settings(load_params(), environment=environment, agent="mlp", seed=0, preset="benchmark")
     steps = s.num_steps_prior + s.num_steps_posterior + s.num_extra_rl_steps_posterior
-    exact = s.num_train_tasks * s.num_initial_steps + s.num_iterations * s.num_tasks_sample * steps
-    assert exact <= transition_capacity(s) < 1.5 * exact
-    assert transition_capacity(s) * 50 * 4 < 60e6  # bytes, at most 50 float32 a transition
+    exact = s.train_tasks * s.num_initial_steps + s.num_iterations * s.num_tasks_sample * steps
+    assert exact <= transition_capacity(s, load_family(environment).horizon) < 1.5 * exact
+    assert (
+        transition_capacity(s, load_family(environment).horizon) * 50 * 4 < 60e6
+    )  # bytes, at most 50 float32 a transition

@@ -10,19 +10,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from oyster.canary import FOLDER
 from oyster.envs import load_family
 from oyster.envs.family import scripted_returns
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl.meta_test import MetaTest, Run
 from oyster.pearl.meta_train import Row
 from oyster.pearl.results import num_parameters, write_results
 from oyster.runtime.errors import TrialFailure
-from oyster.settings import load_params, trial_settings
 
 FAMILY = load_family("point-robot")
 TASKS = np.array([[0.5, 0.25], [-0.5, 0.75]])
 SETTINGS = trial_settings(
-    load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=7, budget="canary"
+    load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=7, preset="canary"
 ).model_copy(update={"latent_dim": 2})
 
 
@@ -73,7 +73,7 @@ def test_metrics_are_of_the_last_test_and_of_five_iterations(written):
     assert (metrics["environment"], metrics["encoder"], metrics["seed"], metrics["budget"]) == (
         "point-robot", "mlp", 7, "canary",
     )  # fmt: skip
-    expected = scripted_returns(FAMILY, TASKS, SETTINGS.max_path_length, sparse=SETTINGS.sparse_rewards)
+    expected = scripted_returns(FAMILY, TASKS)
     assert metrics["scripted_returns"] == expected
     assert json.loads((written / "start.json").read_text()) == {"first_rewards": [1.5]}
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from oyster.canary import FOLDER
+from oyster.grid import load_params, trial_settings
+from oyster.keep import FOLDER
 from oyster.pearl.meta_train import MetaTraining
 from oyster.pearl.training_state import capture, restore
 from oyster.runtime.checkpoint import Checkpoint, from_bytes, to_bytes
 from oyster.runtime.errors import TrialFailure
-from oyster.settings import load_params, trial_settings
 from oyster.trial import Trial
 
 REMEMBERS = """
@@ -46,12 +46,12 @@ def assemble(tmp_path):
     """Call it for a training of its own, of one and the same tiny trial."""
     encoder = tmp_path / "remembers.py"
     encoder.write_text(REMEMBERS)
-    changes = {"num_iterations": 3, "num_train_steps_per_itr": 4, "batch_size": 8, "num_evals": 1, "num_train_tasks": 4,
+    changes = {"num_iterations": 3, "num_train_steps_per_itr": 4, "batch_size": 8, "evaluations": 1, "train_tasks": 4,
                "num_tasks_sample": 2, "meta_batch": 3}  # fmt: skip
 
     def make() -> MetaTraining:
         settings = trial_settings(
-            load_params(FOLDER / "params.yaml"), environment="point-robot", encoder="mlp", seed=3, budget="canary"
+            load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=3, preset="canary"
         ).model_copy(update=changes)
         return Trial(settings, Path(encoder), "cpu").assemble()
 

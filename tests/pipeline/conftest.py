@@ -12,14 +12,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("point-robot", "sparse-point-robot")
-ENCODERS = ("mlp", "recurrent")
+AGENTS = ("mlp", "recurrent")
 SEEDS = (1,)
 TINY = {
     "num_iterations": 1,
     "net_size": 8,
     "encoder_hidden_sizes": [8],
-    "num_train_tasks": 3,
-    "num_test_tasks": 2,
     "meta_batch": 2,
     "batch_size": 8,
     "embedding_batch_size": 8,
@@ -27,6 +25,7 @@ TINY = {
     "num_tasks_sample": 1,
     "num_train_steps_per_itr": 2,
 }
+EVALUATION = {"train_tasks": 3, "test_tasks": 2, "evaluations": 1}
 
 
 class Project:
@@ -98,23 +97,21 @@ class Project:
 
     def _results(self) -> dict[str, tuple]:
         files = sorted(self.folder.glob("results/*/*/*/*/provenance.json"))
-        stats = {"/".join(path.parts[-4:-1]): path.read_text() for path in files}
-        return stats
+        return {"/".join(path.parts[-4:-1]): path.read_text() for path in files}
 
 
-def all_trials(environments=ENVIRONMENTS, encoders=ENCODERS, seeds=SEEDS) -> set[str]:
-    return {f"{env}/{encoder}/{seed}" for env in environments for encoder in encoders for seed in seeds}
+def all_trials(environments=ENVIRONMENTS, agents=AGENTS, seeds=SEEDS) -> set[str]:
+    return {f"{env}/{agent}/{seed}" for env in environments for agent in agents for seed in seeds}
 
 
 def shrink(params: dict) -> None:
-    """A grid of four trials, seconds each, for both targets."""
-    for name in ("benchmark", "demo"):
-        params["grid"][name] = {"environments": [*ENVIRONMENTS], "encoders": [*ENCODERS], "seeds": [*SEEDS]}
-        budget = params["budgets"][name]
-        for part in budget.values():
-            for key in TINY:
-                part.pop(key, None)
-        budget["all"] |= TINY
+    """A grid of four trials, seconds each, as `benchmark` and as `demo`."""
+    axes = {"environments": [*ENVIRONMENTS], "agents": [*AGENTS], "seeds": [*SEEDS]}
+    params["grids"] = {name: {"preset": preset} | axes for name, preset in (("benchmark", "tiny"), ("demo", "small"))}
+    params["evaluation"]["tiny"] = dict.fromkeys(ENVIRONMENTS, EVALUATION)
+    sections = dict.fromkeys(("all", *ENVIRONMENTS), TINY)
+    params["presets"] = {"tiny": {"extends": "demo", "pearl": sections}}
+    params["presets"]["small"] = {"extends": "tiny", "pearl": {"all": {"net_size": 4}}}
 
 
 def make_untrained(folder: Path) -> None:

@@ -1,43 +1,38 @@
-"""The results in git are those that dvc.lock records: nobody edited one by hand, and none is recorded and missing."""
+"""The results in git carry the keys that this tree asks for, and are the files that key files and dvc.lock record."""
 
-import hashlib
 from pathlib import Path
 
 import yaml
 
+from oyster.grid import load_params
+from oyster.runtime.key_file import differing, find_key_file
+from oyster.runtime.records import RESULT_FILES, WEIGHTS
+from oyster.status import keyed_trials
+
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-TRIALS = {name: stage for name, stage in STAGES.items() if name.startswith("train@")}
-NOT_RECORDED = "provenance.json"  # which is of one run, and never twice the same
+KEYED = keyed_trials(load_params(ROOT / "params.yaml"), "benchmark")
 
 
-def test_every_committed_file_has_the_recorded_hash():
-    recorded = {
-        out["path"]: out["md5"]
-        for stage in TRIALS.values()
-        for out in stage["outs"]
-        if not out["path"].startswith("weights/")
+def test_every_result_carries_the_key_that_the_tree_asks_for():
+    """After an edit of the engine: `python -m oyster keep`, `python -m oyster record`, and commit."""
+    found = {each.trial.place: find_key_file(ROOT / each.folder) for each in KEYED}
+    assert {place: key_file and key_file.key for place, key_file in found.items()} == {
+        each.trial.place: each.key.text for each in KEYED
     }
-    assert len(recorded) == 6 * len(TRIALS)
-    altered = [
-        path
-        for path, md5 in recorded.items()
-        if not (ROOT / path).exists() or hashlib.md5((ROOT / path).read_bytes()).hexdigest() != md5
-    ]
-    assert altered == []
-    files = (ROOT / "results" / "benchmark").glob("*/*/*/*.*")
-    there = {file.relative_to(ROOT).as_posix() for file in files if ".partial" not in str(file)}
-    assert {path for path in there if not path.endswith(NOT_RECORDED)} == set(recorded)
-    assert {path.rpartition("/")[0] for path in there if path.endswith(NOT_RECORDED)} == {
-        path.rpartition("/")[0] for path in recorded
-    }
+    assert {place: wrong for place, key_file in found.items() if (wrong := differing(key_file))} == {}
+    assert all(set(key_file.files) == {*RESULT_FILES, WEIGHTS} for key_file in found.values())
+    there = {path.relative_to(ROOT / "results").as_posix() for path in (ROOT / "results" / "benchmark").glob("*/*/*")}
+    assert {place for place in there if not place.endswith(".partial")} == set(found)
 
 
-def test_every_recorded_trial_was_trained_by_its_own_command_and_settings():
-    for name, stage in TRIALS.items():
-        environment, encoder, seed = name.removeprefix("train@").rsplit("-", 2)
-        place = f"benchmark/{environment}/{encoder}/{seed}"
-        assert f"--env {environment} --encoder {encoder} --seed {seed} --budget benchmark" in stage["cmd"]
-        assert f"--out results/{place} --weights weights/{place} --record-failure" in stage["cmd"]
-        wanted = {"budgets.benchmark.all", f"budgets.benchmark.{environment}", f"environments.{environment}"}
-        assert set(stage["params"]["params.yaml"]) == wanted | {f"encoders.{encoder}"}
+def test_dvcs_lock_has_the_same_keys_and_hashes():
+    for each in KEYED:
+        environment, agent, seed = each.trial.identity
+        stage = STAGES[f"train@{environment}-{agent}-{seed}"]
+        assert stage["params"]["keys.json"] == {f"trials.{environment}.{agent}.{seed}": each.key.text}
+        place = each.trial.place
+        assert f"--out results/{place} --weights weights/{place} --expect-key keys.json" in stage["cmd"]
+        recorded = {Path(out["path"]).name: out["md5"] for out in stage["outs"]}
+        listed = {name: file["md5"] for name, file in find_key_file(ROOT / each.folder).files.items()}
+        assert recorded == {name: md5 for name, md5 in listed.items() if name != "provenance.json"}

@@ -47,12 +47,12 @@ def test_the_records_in_git_are_of_this_lock():
         )
 
 
-def test_the_report_stage_depends_on_every_file_of_the_reports_code():
-    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["report"]["deps"]
+def test_the_reports_key_is_made_anew_after_any_edit_of_its_code():
+    """DVC is told of it by the stage that writes keys.json."""
+    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["keys"]["deps"]
     code = {f"reports/{path.name}" for path in (ROOT / "reports").glob("*.*")}
     folders = {f"reports/{name}" for name in ("captions", "figures", "pictures", "published", "templates")}
-    read_by = {"__init__.py", *(f"runtime/{name}.py" for name in ("__init__", "errors", "files", "yaml_file"))}
-    assert code | folders | {f"oyster/{name}" for name in read_by} | {"results/benchmark"} == set(deps)
+    assert code | folders == {path for path in deps if path.startswith("reports/")} and "oyster" in deps
 
 
 def test_what_is_not_deterministic_or_not_finished_enters_no_hash(project):

@@ -4,23 +4,12 @@ import json
 import re
 
 
-def test_snakemakes_report_holds_tables_and_figures_with_captions(project):
-    project.run("snakemake", "evidence", "--report", "shown.html")
+def test_snakemakes_report_holds_the_key_file_with_its_caption(project):
+    project.run("snakemake", "--report", "shown.html")
     page = (project.folder / "shown.html").read_text()
-    for caption in (project.folder / "reports" / "captions").glob("*.rst"):
-        words = caption.read_text().split()
-        assert re.search(r"\s+".join(map(re.escape, words[:6])).replace("'", ".{1,6}"), page), caption
-    for name in ("tables/trials.csv", "figures/returns_point-robot.svg", "figures/profiles_all-environments.svg"):
-        assert (project.folder / "reports" / "benchmark" / name).exists() and name.rpartition("/")[2] in page
+    (key_file,) = (project.folder / "reports" / "benchmark").glob("*.key.json")
+    assert key_file.name in page and "open index.html beside this file" in page
     assert "<script src" not in page and '<link rel="stylesheet" href' not in page
-    assert project.trained() == set()
-
-
-def test_marked_files_that_go_away_stop_no_run(project):
-    (project.folder / "reports" / "benchmark" / "figures" / "returns_of-old.svg").write_text("<svg/>")
-    project.append("reports/__init__.py", "# edited\n")
-    project.snakemake()
-    assert not (project.folder / "reports" / "benchmark" / "figures" / "returns_of-old.svg").exists()
     assert project.trained() == set()
 
 

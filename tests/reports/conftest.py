@@ -1,11 +1,14 @@
 """Fixtures of the reports' tests: results trees, and Results made up of returns alone."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
 
+from reports import build
 from reports.grid import Grid
 from reports.results import Results, load
 from tests.reports.trees import GRID, Tree
@@ -47,12 +50,19 @@ def results_of(tmp_path):
 
 @pytest.fixture(scope="session")
 def full(made_once) -> tuple[Tree, Path]:
-    """Eighteen finished trials, and the report built from them once. Do not change them."""
+    """Eighteen finished trials, and the report built from them once. Do not change them.
+
+    Beside these are what a paper gets, paper/, and what both drew, drawn.json (kind → panel → SVG): drawn once.
+    """
 
     def make(folder: Path) -> None:
         tree = Tree(folder, "demo", GRID)
         tree.write_all()
-        tree.build()
+        drawn = build.draw(load(tree.results, tree.read_grid()))
+        with patch.object(build, "draw", lambda results: drawn):
+            tree.build()
+            build.build_paper(tree.read_grid(), tree.results, folder / "paper")
+        (folder / "drawn.json").write_text(json.dumps({spec.kind: panels for spec, panels in drawn}))
 
     folder = made_once("full", make)
     return Tree(folder, "demo", GRID), folder / "report"

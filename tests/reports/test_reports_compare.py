@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from reports.__main__ import main
+from oyster.cli import main
 from reports.grid import InputError
 from reports.side_by_side import side_by_side
 
@@ -94,8 +94,17 @@ def test_each_fate_is_told_with_what_else_differs(moved):
     assert cells["noise"].causes == {"settings": 1, "precision": 1}
     assert cells["curve"].trials[1].differing == ["progress.csv"]
     page = (moved.root / "compared" / "index.html").read_text(encoding="utf-8")
-    for words in (*FATES.values(), "settings", "(1 of 3 seeds)", "progress.csv", "15 of 21", "python -m oyster verify"):
+    for words in (
+        *FATES.values(),
+        "settings",
+        "(1 of 3 seeds)",
+        "progress.csv",
+        "15 of 21",
+        "python -m oyster verify",
+        "oyster report demo --compare before after",
+    ):
         assert words in page
+    assert "python -m oyster report demo --compare before after" in page
     assert str(moved.root) not in page and "/tmp" not in page
     table = pd.read_csv(moved.root / "compared" / "tables" / "cells.csv").set_index("encoder")
     assert table.verdict.to_dict() == FATES and table.difference["more"] == pytest.approx(100)
@@ -165,9 +174,9 @@ def test_outside_of_git_is_refused(new_tree, tmp_path, monkeypatch):
 
 def test_the_command_says_what_moved(moved, monkeypatch):
     monkeypatch.chdir(moved.root)
-    done = CliRunner().invoke(main, ["compare", "before", "after", "--grid", "demo"])
+    done = CliRunner().invoke(main, ["report", "demo", "--compare", "before", "after"])
     assert done.exit_code == 0, done.output
     assert "point-robot, more: moved by more than noise" in done.output
     assert (moved.root / "reports" / "compared" / "index.html").is_file()
-    refused = CliRunner().invoke(main, ["compare", "before", "nosuch", "--grid", "demo"])
+    refused = CliRunner().invoke(main, ["report", "demo", "--compare", "before", "nosuch"])
     assert refused.exit_code == 2 and "no commit 'nosuch'" in refused.output

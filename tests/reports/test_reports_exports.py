@@ -1,12 +1,16 @@
 """What readers take away: whole, harmless to what reads it, and the same bytes every time."""
 
+import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from reports import exports
+from reports.build import build_paper
+from reports.grid import InputError
 from reports.results import load
 
 HOSTILE = ["<script>", "a_b & 100 % $x^2$ #{}~\\", "a|b", "编码器", "line\nbreak", "--x", "[1cm]", "`*_x_*`", "y" * 300]
@@ -17,9 +21,11 @@ NAMES = {
 
 
 def write(results, folder):
+    """All that exports write, by name; of figures none."""
     folder.mkdir()
     exports.write_all(results, folder)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    exports.write_paper(results, [], folder)
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def rows_of(latex):
@@ -33,16 +39,15 @@ def test_every_table_is_written_in_three_forms_with_the_same_rows(full, tmp_path
     results = load(tree.results, tree.read_grid())
     written = write(results, tmp_path / "one")
     assert set(written) == {f"{name}.{form}" for name in NAMES for form in ("csv", "tex", "md")} | {
-        "learning.csv",
-        "results.parquet",
-    }
+        "learning.csv", "results.parquet", "headline.md", "headline.tex",
+    }  # fmt: skip
     for table in exports.all_tables(results):
         latex, markdown = (written[f"{table.name}.{form}"].decode() for form in ("tex", "md"))
         cells = rows_of(latex)
         assert len(cells) == len(table.frame) + 1 and {len(row) for row in cells} == {len(table.printed)}
         assert len(markdown.splitlines()) == len(table.frame) + 4
         assert "nan" not in latex and "nan" not in markdown
-        assert list(pd.read_csv(tmp_path / "one" / f"{table.name}.csv").columns) == list(table.frame.columns)
+        assert list(pd.read_csv(tmp_path / "one" / "tables" / f"{table.name}.csv").columns) == list(table.frame.columns)
 
 
 def test_the_same_results_give_the_same_bytes(full, tmp_path):
@@ -77,11 +82,13 @@ def test_hostile_names_stay_one_cell_of_one_row(name):
 def test_hostile_names_pass_through_every_file(results_of, tmp_path):
     results = results_of({("a", encoder): [1.0, 2.0, None] for encoder in HOSTILE})
     written = write(results, tmp_path / "out")
-    cells = pd.read_csv(tmp_path / "out" / "meta_test_return.csv")
+    cells = pd.read_csv(tmp_path / "out" / "tables" / "meta_test_return.csv")
     assert cells.encoder.tolist() == HOSTILE
     parquet = pd.read_parquet(tmp_path / "out" / "results.parquet")
     assert parquet.encoder.drop_duplicates().tolist() == HOSTILE
     assert "编码器".encode() in written["meta_test_return.tex"]
+    assert len(rows_of(written["headline.tex"].decode())) == 1 + len(HOSTILE)
+    assert len(written["headline.md"].decode().splitlines()) == 2 + len(HOSTILE)
 
 
 def test_parquet_has_a_row_a_trial_task_evaluation_and_trajectory(new_tree, tmp_path):
@@ -106,7 +113,7 @@ def test_parquet_has_a_row_a_trial_task_evaluation_and_trajectory(new_tree, tmp_
 @pytest.mark.parametrize("returns", [{("a", "mlp"): [None]}, {("a", "mlp"): [1.0]}])
 def test_none_and_one_trial_write_every_table(results_of, tmp_path, returns):
     written = write(results_of(returns), tmp_path / "out")
-    assert len(written) == 3 * len(NAMES) + 2 and all(written.values())
+    assert len(written) == 3 * len(NAMES) + 4 and all(written.values())
     assert len(pd.read_parquet(tmp_path / "out" / "results.parquet")) == 1
 
 
@@ -115,3 +122,60 @@ def test_a_thousand_trials_are_written(results_of, tmp_path):
     written = write(results_of({("a", f"e{k}"): row.tolist() for k, row in enumerate(values)}), tmp_path / "out")
     assert len(written["comparisons.csv"].splitlines()) == 1 + 190
     assert len(pd.read_parquet(tmp_path / "out" / "results.parquet")) == 1000
+
+
+# --- the headline -----------------------------------------------------------------------------------------------------
+
+
+def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
+    returns = {("a", "mlp"): [-1.0, -3.0], ("b", "mlp"): [None], ("a", "mine"): [5.0], ("b", "mine"): [None]}
+    exports.write_headline(results_of(returns), tmp_path)
+    assert (tmp_path / "headline.md").read_text().splitlines() == [
+        "| encoder | a | b |",
+        "| --- | --- | --- |",
+        "| mlp | \N{MINUS SIGN}2.00 (\N{MINUS SIGN}14.71 to 10.71; n = 2) | \N{EN DASH} |",
+        "| mine | 5.00 (n = 1) | \N{EN DASH} |",
+    ]
+    assert rows_of((tmp_path / "headline.tex").read_text()) == [
+        ["encoder", "a", "b"],
+        ["mlp", "$-$2.00 ($-$14.71 to 10.71; n = 2)", "\N{EN DASH}"],
+        ["mine", "5.00 (n = 1)", "\N{EN DASH}"],
+    ]
+
+
+# --- for a paper ------------------------------------------------------------------------------------------------------
+
+
+def test_a_paper_gets_every_panel_and_table(full):
+    paper, drawn = full[0].root / "paper", json.loads((full[0].root / "drawn.json").read_text())
+    svgs = {exports.figure_file(kind, name): svg for kind, panels in drawn.items() for name, svg in panels.items()}
+    printed = {f"{name}.{form}" for name in {*NAMES, "headline"} for form in ("tex", "md")}
+    files = {path.name for path in paper.iterdir()}
+    assert files == {*svgs, *(name.replace(".svg", ".pdf") for name in svgs), *printed}
+    assert all((paper / name).read_text(encoding="utf-8") == svg for name, svg in svgs.items())
+    assert (paper / "headline.tex").read_bytes() == (full[1] / "headline.tex").read_bytes()
+
+
+def test_a_panels_file_is_its_name_where_a_file_can_have_it():
+    assert exports.figure_file("returns", "point-robot") == "returns_point-robot.svg"
+    odd = {exports.figure_file("returns", name) for name in ("a/b", "a|b", "../a", "a\0b")}
+    assert len(odd) == 4 and not any(set(name) & set("/|\0") for name in odd)
+
+
+def test_a_papers_folder_is_written_anew_and_a_folder_of_others_is_not(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
+    paper = tree.root / "paper"
+    names = build_paper(tree.read_grid(), tree.results, paper)
+    assert names == build_paper(tree.read_grid(), tree.results, paper) == sorted(path.name for path in paper.iterdir())
+    for other in ("thesis.tex", "figures/mine.pdf", "returns.svg"):
+        (paper / other).parent.mkdir(exist_ok=True)
+        (paper / other).touch()
+        before = sorted(paper.rglob("*"))
+        with pytest.raises(InputError, match=f"holds {other.partition('/')[0]}, so it is not replaced. Give --paper"):
+            build_paper(tree.read_grid(), tree.results, paper)
+        assert sorted(paper.rglob("*")) == before
+        shutil.rmtree(paper / "figures", ignore_errors=True)
+        (paper / other).unlink(missing_ok=True)
+    with pytest.raises(InputError, match=r"holds index\.html"):
+        build_paper(tree.read_grid(), tree.results, tree.build())
+    assert {path.name for path in tree.root.iterdir()} == {"params.yaml", "results", "paper", "report"}

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -11,7 +12,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from reports.__main__ import main
+from oyster.cli import main
+from reports.figures import FIGURES
 from reports.grid import InputError
 from reports.page import PICTURES
 from reports.results import anchor
@@ -54,18 +56,18 @@ def everything(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_eighteen_trials_fill_page_tables_and_figures(full):
-    tree, out = full
+def test_eighteen_trials_fill_page_and_tables(full):
+    _, out = full
     page = Page(out / "index.html")
     assert "18 of 18 trials finished" in page.text
     assert "None: every trial of the grid finished." in page.text
     assert "tiny" in page.text and "Not comparable with published figures" in page.text
     assert "not all made alike" not in page.text
     assert page.tags.count("h1") == 1 and page.tags.count("caption") == page.tags.count("table")
-    figures = {path.name for path in (out / "figures").iterdir()}
-    assert page.values("role").count("img") == len(figures) / 2  # SVG and PDF
-    for kind in ("returns", "learning_environment_steps", "adaptation"):
-        assert {f"{kind}_{name}.{form}" for name in tree.grid["environments"] for form in ("svg", "pdf")} <= figures
+    assert page.values("role").count("img") == 3 * len(FIGURES) + 1  # performance profiles of all environments
+    there = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    tables = {path for path in there if path.startswith("tables/") and path.endswith(".csv")}
+    assert there - tables == {"index.html", "headline.md", "headline.tex", "results.parquet"} and len(tables) == 11
     trials = pd.read_csv(out / "tables" / "trials.csv")
     cells = pd.read_csv(out / "tables" / "meta_test_return.csv").query("source == 'this run'")
     assert len(trials) == 18 and set(trials.status) == {"finished"} and set(trials.iterations) == {6}
@@ -82,8 +84,8 @@ def test_the_page_says_where_each_trial_and_itself_come_from(full):
     page = Page(out / "index.html")
     assert "3f2a9c1d5e" in page.text and "Platinum 8481C" in page.text and "float32" in page.text
     for environment, encoder, seed in tree.read_grid().trials():
-        assert f"train --env {environment} --encoder {encoder} --seed {seed} --budget demo" in page.text
-    assert "python -m reports build --grid demo" in page.text
+        assert f"train --env {environment} --agent {encoder} --seed {seed} --preset demo" in page.text
+    assert "python -m oyster report demo" in page.text and "python -m oyster report demo --paper DIR" in page.text
 
 
 def test_the_page_loads_nothing_and_its_links_lead_somewhere(full):
@@ -143,9 +145,6 @@ def test_figures_inside_the_page_take_its_colours(full):
     text = (out / "index.html").read_text()
     body = text[text.index("<main>") :]
     assert "currentColor" in body and "#1c2024" not in body and "#ffffff" not in body
-    assert (
-        ElementTree.parse(out / "figures" / "learning_environment_steps_point-robot.svg").getroot().tag.endswith("svg")
-    )
 
 
 def test_what_it_looks_like_stands_in_the_page(full):
@@ -166,7 +165,7 @@ def test_no_trial_at_all(new_tree):
     page = Page(out / "index.html")
     assert "0 of 18 trials finished" in page.text and "18 missing" in page.text
     assert page.text.count("missing: not run yet") == 2 * 18  # in the cell, and in the list of gaps
-    assert "docker/run python -m oyster train --env point-robot --encoder mlp --seed 42" in page.text
+    assert "docker/run python -m oyster train --env point-robot --agent mlp --seed 42" in page.text
     assert "nan" not in page.text.lower().split()
 
 
@@ -200,8 +199,9 @@ def test_hostile_names_are_text(new_tree):
     page = Page(out / "index.html")
     assert page.tags.count("script") == 2 and "b" not in page.values("onload")
     assert HOSTILE in page.text and reason in page.text
-    figure = (out / "figures" / "learning_environment_steps_point-robot.svg").read_text(encoding="utf-8")
-    labels = [element.text for element in ElementTree.fromstring(figure).iter() if element.tag.endswith("}text")]
+    text = (out / "index.html").read_text(encoding="utf-8")
+    figure = re.search(r'<figure id="figure-learning_environment_steps">.*?(<svg.*?</svg>)', text, re.DOTALL)[1]
+    labels = [element.text for element in ElementTree.fromstring(figure).iter("text")]
     assert {HOSTILE, "_private", "$x^$", "编码器"} <= set(labels)
 
 
@@ -216,9 +216,11 @@ def test_trials_of_unlike_origin_are_flagged_at_the_head(new_tree):
 
 def test_a_rebuild_replaces_the_report_and_leaves_nothing_beside_it(new_tree):
     tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
-    (tree.build() / "figures" / "old.svg").write_text("of an environment that is no more")
+    for name in ("figures/old.svg", "tables/old.csv"):  # of reports of before, of an environment that is no more
+        (tree.build() / name).parent.mkdir(exist_ok=True)
+        (tree.root / "report" / name).touch()
     out = tree.build()
-    assert not (out / "figures" / "old.svg").exists()
+    assert not list(out.rglob("old.*"))
     assert {path.name for path in tree.root.iterdir()} == {"params.yaml", "results", "report"}
 
 
@@ -232,8 +234,34 @@ def test_a_folder_that_is_no_report_is_never_replaced(new_tree):
 def test_the_command_builds_and_says_what_it_built(new_tree):
     tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
     out = tree.root / "deep" / "report"
-    given = ["build", "--grid", "demo", "--params", tree.params, "--results", tree.results, "--out", out]
+    given = ["report", "demo", "--params", tree.params, "--results", tree.results, "--out", out]
     result = CliRunner().invoke(main, list(map(str, given)))
     assert result.exit_code == 0, result.output
-    assert "0 of 1 trials" in result.output
-    assert (out / "index.html").is_file()
+    assert "0 of 1 trials of grids.demo finished" in result.output
+    (key_file,) = out.glob("*.key.json")
+    assert key_file.name == f"{json.loads(key_file.read_text())['key']}.key.json" and (out / "index.html").is_file()
+    result = CliRunner().invoke(main, [*map(str, given), "--expect-key", "0123456789abcdef"])
+    assert result.exit_code == 2 and "asks for the report's key 0123456789abcdef, and the tree gives" in result.output
+
+
+def test_the_command_writes_what_a_paper_takes(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
+    given = ["report", "demo", "--params", tree.params, "--results", tree.results, "--paper", tree.root / "paper"]
+    result = CliRunner().invoke(main, list(map(str, given)))
+    assert result.exit_code == 0, result.output
+    assert "paper: 1 figures as SVG and PDF, 11 tables as LaTeX and Markdown" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--paper", "x", "--out", "y"], "--paper writes no report"),
+        (["--paper", "x", "--expect-key", "y"], "--paper writes no report"),
+        (["--compare", "HEAD", "HEAD", "--results", "x"], "--compare reads results from git"),
+        (["--compare", "HEAD", "HEAD", "--paper", "x"], "--compare reads results from git"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["report", "demo", *options])
+    assert result.exit_code == 2 and words in result.output and not list(tmp_path.iterdir())

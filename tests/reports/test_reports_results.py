@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from oyster.cli import main
 from reports import tables
-from reports.__main__ import main
-from reports.grid import InputError
+from reports.grid import InputError, read_grid
 from reports.results import anchor, load
 
 SMALL = {"environments": ["point-robot"], "encoders": ["mlp"], "seeds": [1, 2, 3]}
@@ -187,35 +187,51 @@ def test_commits_of_the_same_training_code_are_no_mixture(new_tree, tmp_path, mo
     assert not tables.share_code(read(tree).trials)
 
 
+GRID = "{preset: demo, environments: [point-robot], agents: [mlp], seeds: [1]}"
+REST = """
+agents: {mlp: {encoder: mlp}}
+evaluation: {demo: {point-robot: {train_tasks: 4, test_tasks: 2, evaluations: 1}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("grids", "complaint"),
+    [
+        ("grids: [", "not valid YAML"),
+        ("presets: {}", "grids: missing"),
+        (f"grids: {{other: {GRID}}}", "there is no grid 'demo'; there are: other"),
+        (f"grids: {{demo: {GRID.replace('[mlp]', '[]')}}}", "grids.demo.agents: given []; expected at least 1 item"),
+        (f"grids: {{demo: {GRID.replace('[1]', '[one]')}}}", "grids.demo.seeds.0: given 'one'; expected an integer"),
+        (f"grids: {{demo: {GRID.replace('[mlp]', '[mlp, mlp]')}}}", "grids.demo.agents: lists mlp twice"),
+        (f"grid: {{demo: {GRID}}}", "of an older version: `grid` is now grids"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--out", "--paper"])
+def test_bad_parameters_exit_2_and_write_nothing(tmp_path, grids, complaint, option):
+    params, out = tmp_path / "params.yaml", tmp_path / "out"
+    params.write_text(grids + REST)
+    given = ["report", "demo", "--params", params, "--results", tmp_path, option, out]
+    result = CliRunner().invoke(main, list(map(str, given)))
+    assert result.exit_code == 2 and complaint in result.output, result.output
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
         ("grid: [", "not valid YAML"),
-        ("budgets: {}", "no `grid`"),
-        ("grid: {other: {}}", "it has other"),
-        ("grid: {demo: {environments: [a], encoders: [], seeds: [1]}}", "encoders"),
-        ("grid: {demo: {environments: [a], encoders: [b], seeds: [one]}}", "seeds"),
+        ("budgets: {}", "no `grids`"),
+        ("grids: {other: {}}", "it has other"),
+        ("grid: {demo: {environments: [a], encoders: [], seeds: [1]}}", "demo.agents in .* is \\[\\]; expected"),
+        ("grids: {demo: {environments: [a], agents: [b], seeds: [one]}}", "demo.seeds in .* is \\['one'\\]; expected"),
         ("grid: {demo: {environments: [a, a], encoders: [b], seeds: [1]}}", "distinct"),
     ],
 )
-def test_bad_parameters_exit_2_in_one_paragraph_and_write_nothing(tmp_path, content, complaint):
-    params, out = tmp_path / "params.yaml", tmp_path / "out"
-    params.write_text(content)
-    given = [
-        "build",
-        "--grid",
-        "demo",
-        "--params",
-        str(params),
-        "--results",
-        str(tmp_path),
-        "--out",
-        str(out),
-    ]
-    result = CliRunner().invoke(main, given)
-    assert result.exit_code == 2
-    assert complaint in result.output and len(result.output.strip().splitlines()) == 1
-    assert not out.exists()
+def test_bad_parameters_of_a_commit_are_told_in_a_line(tmp_path, content, complaint):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(InputError, match=complaint) as caught:
+        read_grid(tmp_path / "params.yaml", "demo")
+    assert "params.yaml" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_results_folder_that_is_not_there_is_an_error(new_tree):

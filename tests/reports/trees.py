@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import yaml
 
 from reports.build import build
 from reports.grid import Grid, read_grid
@@ -16,6 +17,7 @@ GRID = {
     "encoders": ["mlp", "recurrent", "attention"],
     "seeds": [42, 123],
 }
+PARAMS = yaml.safe_load((Path(__file__).resolve().parents[2] / "params.yaml").read_text(encoding="utf-8"))
 TRAJECTORIES = {"cheetah-vel": 3, "sparse-point-robot": 20, "point-robot": 3}
 SCALE = {"cheetah-vel": (-400.0, -110.0), "sparse-point-robot": (0.0, 4.0), "point-robot": (-21.0, -11.5)}
 # What doing nothing and acting with the task known return, on average over the tasks.
@@ -49,8 +51,10 @@ class Tree:
     def __post_init__(self) -> None:
         self.results.mkdir(parents=True, exist_ok=True)
         if not self.params.exists():  # another process may be reading it
+            axes = {"agents" if axis == "encoders" else axis: names for axis, names in self.grid.items()}
             # JSON is YAML, with any name safely quoted.
-            self.params.write_text(json.dumps({"grid": {self.name: self.grid}}), encoding="utf-8")
+            params = PARAMS | {"grids": {self.name: {"preset": self.name} | axes}}
+            self.params.write_text(json.dumps(params), encoding="utf-8")
 
     @property
     def results(self) -> Path:
@@ -129,7 +133,7 @@ class Tree:
             place / "trajectories.npz", **_trace(kind, parameters, evaluations, count, self.shape.steps, random)
         )
         metrics = {
-            "environment": environment, "encoder": encoder, "seed": seed, "budget": self.name,
+            "environment": environment, "encoder": encoder, "agent": encoder, "seed": seed, "preset": self.name,
             "meta_test_return": None if failure else float(progress[-1]),
             "meta_test_return_last5": None if failure else float(progress[-5:].mean()),
             "trajectory_returns": list(by_trajectory), "task_returns": [] if failure else list(progress[-1] + offsets),
@@ -149,7 +153,7 @@ class Tree:
             "iteration_seconds": [6.5 * (i + 1) for i in range(iterations)],
             "environment_steps": 6000, "gradient_steps": 1200,
             "gradient_steps_per_second": 96.4, "peak_memory_mb": 412.0, "parameters": 83610,
-            "command": trial_command(self.name, environment, encoder, seed),
+            "command": trial_command(self.read_grid(), (environment, encoder, seed)),
         }  # fmt: skip
         (place / "provenance.json").write_text(json.dumps(recorded | (provenance or {})))
         return place

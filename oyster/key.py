@@ -1,0 +1,231 @@
+"""A key is the hash of all that determines a result: a trial's, a report's. Pure functions of the tree; no torch.
+
+A result is up to date where it carries the key that the working tree asks for. Names (agent, preset, grid), hardware,
+the Python and the container are not part of it: they change no byte, and provenance tells them.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oyster.envs import family_file, load_family
+from oyster.runtime.errors import InputError
+from oyster.runtime.files import source_files
+from oyster.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCK = ROOT / "requirements.txt"
+DIGITS = 16
+VERSIONS = ("torch", "mujoco", "gymnasium", "numpy")  # the packages that a trial computes with
+ENGINE = "oyster.trial"  # the module that runs a trial, and so what it imports
+ALGORITHM = ("oyster/pearl/", "oyster/rlkit/", "oyster/conformance/", "oyster/encoder_file.py", "oyster/local_files.py")
+NAMES = ("agent", "preset", "encoder", "encoder_arguments", "environment")  # settings that are no part of the settings'
+
+
+class Key(NamedTuple):
+    """`parts` by name, each plain data; `text` is the hash of all of them."""
+
+    text: str
+    parts: dict[str, Any]
+
+
+class Tree:
+    """The sources on the disk, each read once: a thousand keys cost little. To look again, take a new one."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[Path, str] = {}
+        self._families: dict[str, dict[str, str]] = {}
+        self._user_files: dict[Path, dict[str, Any]] = {}
+
+    def trial_key(self, settings: Settings, encoder_file: Path) -> Key:
+        """InputError where a file cannot be read."""
+        settings_part = {key: value for key, value in settings.model_dump(mode="json").items() if key not in NAMES}
+        parts = {
+            **self._engine,
+            "family": self._family(settings.environment),
+            "encoder": self._user_file(encoder_file) | {"arguments": settings.encoder_arguments},
+            "settings": settings_part,
+            "versions": self.locked_versions,
+        }
+        return Key(text_of(parts), parts)
+
+    def report_key(self, grid: Mapping[str, Any], trials: Mapping[str, str], beside: Iterable[Path]) -> Key:
+        """Of a grid's entry, its trials' keys by place, and the key files that lie under the grids beside it."""
+        folder = ROOT / "reports"
+        code = [*folder.glob("*.py"), *folder.glob("*.csv")]
+        code += [folder / name for name in ("figures", "templates", "captions", "pictures", "published")]
+        parts = {
+            "code": self._sha256s(source_files(code)),
+            "grid": dict(grid),
+            "trials": dict(trials),
+            "beside": sorted("/".join(file.parts[-5:]) for file in beside),
+        }
+        return Key(text_of(parts), parts)
+
+    @cached_property
+    def locked_versions(self) -> dict[str, str]:
+        """The lock's public versions of VERSIONS. InputError where it lacks one."""
+        if missing := [name for name in VERSIONS if name not in self._lock]:
+            raise InputError(f"{LOCK.name} locks no version of {', '.join(missing)}. `make lock` writes the file anew.")
+        return {name: self._lock[name] for name in VERSIONS}
+
+    def off_lock(self) -> list[str]:
+        """The packages of VERSIONS that are installed in another version than the lock's, in words."""
+        versions = ((name, _installed(name), locked) for name, locked in self.locked_versions.items())
+        return [f"{name} {here}, locked {locked}" for name, here, locked in versions if here != locked]
+
+    @cached_property
+    def _engine(self) -> dict[str, dict[str, str]]:
+        """The files that a trial of any family loads: the engine's, and those of its algorithm."""
+        parts: dict[str, dict[str, str]] = {"engine": {}, "algorithm": {}}
+        for name, digest in self._sha256s(self._engine_files).items():
+            parts["algorithm" if name.startswith(ALGORITHM) else "engine"][name] = digest
+        return parts
+
+    @cached_property
+    def _engine_files(self) -> list[Path]:
+        rlkit = source_files([ROOT / "oyster" / "rlkit"], ".py")  # an encoder may import any of it
+        return closure([_module_file(ENGINE), *rlkit])
+
+    def _family(self, environment: str) -> dict[str, str]:
+        """A family's file, what it imports beside the engine, and the data that it reads."""
+        if environment not in self._families:
+            file = family_file(environment)
+            data = [file.parent / name for name in load_family(environment).files]
+            own = [each for each in [*closure([file]), *data] if each not in self._engine_files]
+            packages = {f"package {name}": number for name, number in self._packages(file).items()}
+            self._families[environment] = self._sha256s(own) | packages
+        return self._families[environment]
+
+    def _user_file(self, file: Path) -> dict[str, Any]:
+        if file not in self._user_files:
+            self._user_files[file] = {"file": self._sha256(file), "packages": self._packages(file)}
+        return self._user_files[file]
+
+    def _packages(self, file: Path) -> dict[str, str]:
+        """The installed packages that a user's file imports, beside those of VERSIONS, by name and version."""
+        known = {"oyster", "rlkit", *VERSIONS, *sys.stdlib_module_names}
+        roots = {name.split(".")[0] for name in _imported(file)} - known
+        names = {name for root in roots for name in _distributions().get(root, [root])}
+        return {name: self._lock.get(name.lower()) or _installed(name) or "not installed" for name in sorted(names)}
+
+    @cached_property
+    def _lock(self) -> dict[str, str]:
+        try:
+            lines = LOCK.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{LOCK.name} cannot be read ({error}). `git checkout {LOCK.name}` brings it back."
+            ) from None
+        pins = (line.partition("#")[0].split(";")[0].partition("==") for line in lines)
+        return {name.strip().lower(): _public(pinned) for name, _, pinned in pins if pinned.strip()}
+
+    def _sha256s(self, files: Iterable[Path]) -> dict[str, str]:
+        return {_name(file): self._sha256(file) for file in files}
+
+    def _sha256(self, file: Path) -> str:
+        if file not in self._hashes:
+            try:
+                self._hashes[file] = hashlib.sha256(file.read_bytes()).hexdigest()[:DIGITS]
+            except OSError as error:
+                raise InputError(f"{str(file)!r} cannot be read: {error.strerror}. A key needs it.") from error
+        return self._hashes[file]
+
+
+def text_of(parts: Mapping[str, Any]) -> str:
+    """16 hex digits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:DIGITS]
+
+
+def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is another in two keys' parts, in words: `settings.net_size 300 → 32`, `engine (oyster/trial.py)`."""
+    found = []
+    for part in dict.fromkeys((*recorded, *now)):
+        old, new = recorded.get(part), now.get(part)
+        if old == new:
+            continue
+        if not isinstance(old, dict) or not isinstance(new, dict):
+            found.append(part)
+            continue
+        changed = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+        if part in ("settings", "versions"):
+            found += [f"{part}.{name} {_shown(old.get(name))} → {_shown(new.get(name))}" for name in changed]
+        else:
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            found.append(f"{part} ({', '.join(changed[:3])}{more})")
+    return found
+
+
+def closure(files: Iterable[Path]) -> list[Path]:
+    """The files, and all of the tree that their import statements lead to, packages' __init__ too; sorted."""
+    found, waiting = set(), list(files)
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += [each for module in _imported(file) for each in _files_of(module)]
+    return sorted(found)
+
+
+def _imported(file: Path) -> set[str]:
+    """Every module that an import statement in a file may name, those inside of functions too."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, RecursionError):  # running it will say so
+        return set()
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _files_of(module: str) -> list[Path]:
+    """A module's file and those of the packages around it; none for what is not of the tree."""
+    parts = module.split(".")
+    if parts[0] not in ("oyster", "rlkit"):
+        return []
+    names = [".".join(parts[: n + 1]) for n in range(len(parts))]
+    return [file for file in map(_module_file, names) if file is not None]
+
+
+def _module_file(module: str) -> Path | None:
+    place = ROOT.joinpath(*(["oyster"] if module.split(".")[0] == "rlkit" else []), *module.split("."))
+    if place.is_dir():
+        return place / "__init__.py"
+    file = place.with_name(f"{place.name}.py")
+    return file if file.is_file() else None
+
+
+def _name(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else file.name
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return _public(version(package))
+    except PackageNotFoundError:
+        return None
+
+
+def _public(package_version: str) -> str:
+    """`2.13.0+cpu` → `2.13.0`"""
+    return package_version.partition("+")[0].strip()
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,201 @@
+"""Where settings end: the last value that is taken and the first that is not; what stands in a message and what not."""
+
+import json
+import math
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from oyster import grid, settings
+from oyster.grid import Params, load_params, trial_settings
+from oyster.runtime.errors import InputError
+from oyster.runtime.yaml_file import WIDEST
+
+ROOT = Path(__file__).resolve().parents[1]
+CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
+    "presets": {"small": {"extends": "demo", "pearl": {"all": {}, "point-robot": {}}}}
+}
+CONTENT["grids"]["small"] = {"preset": "small", "environments": ["point-robot"], "agents": ["mlp"], "seeds": [1]}
+TRIAL = {"environment": "point-robot", "agent": "mlp", "seed": 0, "preset": "small"}
+
+
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """Call it with a function that changes params.yaml's content and a preset `small`, for a file of all that.
+
+    The file is JSON, which is read in no time; files of YAML are for test_grid.py.
+    """
+    read = grid.read_plain_yaml
+    of_json = {tmp_path / "params.yaml"}
+    monkeypatch.setattr(grid, "read_plain_yaml", lambda p: json.loads(p.read_text()) if p in of_json else read(p))
+
+    def write(change) -> Path:
+        content = deepcopy(CONTENT)
+        change(content)
+        (tmp_path / "params.yaml").write_text(json.dumps(content))
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        load_params(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind, taken, refused", [
+    ("Count", [1, 10**9], [0, 10**9 + 1, 1.0, True]),
+    ("CountOrZero", [0, 10**9], [-1, 10**9 + 1]),
+    ("Positive", [1e-300, 1e9, 3], [0, -1.0, 1.1e9, math.nan, math.inf]),
+    ("Fraction", [0.0, 1.0], [-1e-9, 1.0001]),
+    ("Seed", [0, WIDEST - 1], [-1, WIDEST]),
+    ("Name", ["a", "9-b", "x" * 64], ["", "-a", "a.b", "A", "a_b", "a\n", "x" * 65, 3]),
+    ("FileName", ["a", "A-b_9", "x" * 64], ["", "-a", "_a", "a.b", "a\n", "x" * 65, 3]),
+    ("Arguments", [{}, {"a": [1, None, True, "x", 1.5, {"b": []}]}, {"a": -WIDEST}, {"a": WIDEST - 1}],
+     [{"a": math.nan}, {"a": {1: 2}}, {"a": (1,)}, {"a": WIDEST}, {"a": -WIDEST - 1}, {"a": "\ud800"}, {"a": "\udfff"},
+      {"a": object()}, {"\ud800": 1}, {"a": [math.inf]}]),
+])  # fmt: skip
+def test_the_last_that_is_taken_and_the_first_that_is_not(kind, taken, refused):
+    adapter = TypeAdapter(getattr(settings, kind), config={"strict": True} if kind != "Arguments" else None)
+    for value in taken:
+        assert adapter.validate_python(value) == value
+    for value in refused:
+        with pytest.raises(ValidationError):
+            adapter.validate_python(value)
+
+
+def test_arguments_are_copied_deeply():
+    given = {"a": [{"b": 1}]}
+    taken = TypeAdapter(settings.Arguments).validate_python(given)
+    assert taken == given and taken["a"] is not given["a"] and taken["a"][0] is not given["a"][0]
+
+
+def test_odd_arguments_are_named_by_their_place():
+    with pytest.raises(ValidationError, match=r"\.a\.1\.b: given nan"):
+        TypeAdapter(settings.Arguments).validate_python({"a": [0, {"b": math.nan}]})
+
+
+def test_settings_cannot_be_changed_and_hold_tuples(edited):
+    resolved = trial_settings(load_params(edited(lambda p: None)), **TRIAL)
+    with pytest.raises(ValidationError):
+        resolved.seed = 1
+    assert isinstance(resolved.encoder_hidden_sizes, tuple)
+
+
+@pytest.mark.parametrize("change, fits", [
+    ({"num_steps_prior": 0, "num_steps_posterior": 1}, True),
+    ({"num_steps_prior": 1, "num_steps_posterior": 0}, True),
+    ({"num_steps_prior": 5, "num_steps_posterior": 5}, True),
+    ({"num_steps_prior": 0, "num_steps_posterior": 0}, False),
+    ({"embedding_batch_size": 64, "embedding_mini_batch_size": 64}, True),
+    ({"embedding_batch_size": 64, "embedding_mini_batch_size": 65}, False),
+    ({"embedding_batch_size": 1, "embedding_mini_batch_size": None}, True),
+    ({"num_steps_per_eval": 61, "num_exp_traj_eval": 3}, True),  # of 20 steps: 4 trajectories
+    ({"num_steps_per_eval": 60, "num_exp_traj_eval": 3}, False),
+    ({"num_steps_per_eval": 60, "num_exp_traj_eval": 2}, True),
+])  # fmt: skip
+def test_settings_fit_together_or_not(change, fits, edited):
+    path = edited(lambda p: p["presets"]["small"]["pearl"]["point-robot"].update(change))
+    if fits:
+        resolved = trial_settings(load_params(path), **TRIAL)
+        assert {name: getattr(resolved, name) for name in change} == change
+    else:
+        assert "grids.small: Preset 'small' on point-robot" in refusal(path)
+
+
+def names(message: str) -> list[str]:
+    """What each line of a refusal is about."""
+    return [line.removeprefix("  - ").partition(":")[0] for line in message.splitlines()[1:]]
+
+
+@pytest.mark.parametrize("change, told", [
+    (lambda p: p["presets"].update(all={}), ["presets.all"]),
+    (lambda p: p["presets"].update(demo={}), ["presets.demo"]),
+    (lambda p: p["presets"].update(demo={"extends": "demo"}), ["presets.demo"]),
+    (lambda p: p["presets"].update(new={"extends": "dmo"}), ["presets.new.extends"]),
+    (lambda p: p["presets"].update(new={"extends": "dmo"}, newer={"extends": "new"}), ["presets.new.extends"]),
+    (lambda p: p["presets"]["small"]["pearl"].update(ant={}), ["presets.small.pearl.ant"]),
+    (lambda p: p["agents"].update(family={"encoder": "mlp"}), ["agents.family"]),
+    (lambda p: p["agents"].update(MLP={"encoder": "mlp"}), ["agents.MLP"]),
+    (lambda p: p["agents"].update(mlp={"encoder": "mlp.py"}), ["agents.mlp.encoder"]),
+    (lambda p: p["evaluation"].update(ant={}), ["evaluation.ant"]),
+    (lambda p: p["evaluation"]["demo"].update(all=p["evaluation"]["demo"]["point-robot"]), ["evaluation.demo.all"]),
+    (lambda p: p["grids"].update(trial=p["grids"]["demo"]), ["grids.trial"]),
+    (lambda p: p["grids"]["demo"].update(seeds=[1, 2, 1]), ["grids.demo.seeds"]),
+    (lambda p: p["grids"]["demo"].update(seeds=[1, 1, 1]), ["grids.demo.seeds"]),
+    (lambda p: p["grids"]["demo"].update(environments=["point-robot", "point-robot"]), ["grids.demo.environments"]),
+    (lambda p: p["grids"]["demo"].update(agents=["mine", "ours"]), ["grids.demo.agents"] * 2),
+    (lambda p: p["grids"]["demo"].update(beside=["small", "small"]), ["grids.demo.beside"]),
+    (lambda p: p["grids"]["demo"].update(beside=["smal"]), ["grids.demo.beside"]),
+    (lambda p: p.update(extra=1), ["extra"]),
+    (lambda p: p["grids"]["demo"].update(seeds=[]), ["grids.demo.seeds"]),
+    (lambda p: p["grids"]["demo"].update(seeds=["x", 1.5]), ["grids.demo.seeds.0", "grids.demo.seeds.1"]),
+    (lambda p: p["grids"]["demo"].update(seeds=["x"]), ["grids.demo.seeds.0"]),
+    (lambda p: p["agents"]["mlp"].update(arguments={"a": [1, math.nan]}), ["agents.mlp.arguments.a.1"]),
+    (lambda p: p["grids"].update(demo=3), ["grids.demo"]),
+])  # fmt: skip
+def test_each_problem_is_told_once_under_its_key(change, told, edited):
+    assert names(refusal(edited(change))) == told
+
+
+def test_trials_that_would_be_one_stage_are_told(edited, monkeypatch):
+    def change(params):
+        params["agents"]["robot-mlp"] = {"encoder": "mlp"}
+        params["grids"]["demo"] |= {"environments": ["point", "point-robot"], "agents": ["mlp", "robot-mlp"]}
+
+    names = [*grid.families(), "point"]
+    monkeypatch.setattr(grid, "families", lambda: names)
+    message = refusal(edited(change))
+    assert "robot-mlp on point and mlp on point-robot would be one stage of DVC, train@point-robot-mlp-SEED" in message
+    assert message.count("one stage") == 1
+
+
+def test_a_family_with_a_name_that_stands_for_something_else_is_told(edited, monkeypatch):
+    names = [*grid.families(), "all"]
+    monkeypatch.setattr(grid, "families", lambda: names)
+    assert "oyster/envs.all: `all` is taken (it stands for every family" in refusal(edited(lambda p: None))
+
+
+def test_a_section_of_no_family_in_an_algorithms_presets_is_told(tmp_path, monkeypatch):
+    (tmp_path / "presets.yaml").write_text("demo: {all: {}, point-robto: {net_size: 3}}")
+    monkeypatch.setattr(grid, "ALGORITHMS", {"pearl": tmp_path / "presets.yaml"})
+    monkeypatch.setattr(grid, "_presets_read", {})
+    with pytest.raises(InputError, match=r"presets\.yaml, demo\.point-robto: no such family, did you mean point-robot"):
+        grid.algorithm_presets("pearl")
+
+
+@pytest.mark.parametrize("change, nearest", [
+    (lambda p: p["presets"]["small"]["pearl"]["all"].update(net_sise=3), "did you mean net_size?"),
+    (lambda p: p["agents"]["mlp"].update(settings={"discont": 3}), "did you mean discount?"),
+    (lambda p: p["agents"]["mlp"].update(encodr="mlp"), "did you mean encoder?"),
+    (lambda p: p["evaluation"]["demo"]["point-robot"].update(test_task=3), "did you mean test_tasks?"),
+    (lambda p: p["presets"]["small"].update(extend="demo"), "did you mean extends?"),
+    (lambda p: p["grids"]["demo"].update(seed=3), "did you mean seeds?"),
+    (lambda p: p.update(preset={}), "did you mean presets?"),
+    (lambda p: p["grids"]["demo"]["agents"].append("mpl"), "did you mean mlp?"),
+    (lambda p: p["grids"]["demo"].update(zzz=3), "(there are: preset, environments, agents, seeds, beside)"),
+])  # fmt: skip
+def test_the_nearest_key_is_suggested(change, nearest, edited):
+    assert nearest in refusal(edited(change))
+
+
+def test_values_are_shown_short():
+    for value, shown in ((None, "null"), (True, "true"), (3, "3"), ("é", "'\\xe9'"), ("x" * 78, f"'{'x' * 78}'")):
+        assert settings.short(value) == shown
+    assert settings.short("x" * 79) == "'" + "x" * 76 + "..."
+    assert settings.short(10**5000) == "an integer of thousands of digits"
+
+
+def test_the_whole_file_is_refused_where_it_is_no_mapping_of_the_right_kind():
+    with pytest.raises(InputError, match="here cannot be used"):
+        grid._validated(Params, {}, "here")
+    assert grid._nearest("mlpp", ["mlp", "x"]) == ", did you mean mlp?" and grid._nearest("q", ["mlp"]) == ""
+    assert grid._list([]) == "none" and grid._list(["a", "b"]) == "a, b"
+
+
+def test_the_schema_is_indented_and_ends_in_a_newline():
+    assert grid.schema().startswith('{\n  "$defs"') and grid.schema().endswith("}\n")
