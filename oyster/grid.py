@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from omegaconf import OmegaConf
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from oyster.before import RENAMED
 from oyster.envs import families, load_family
@@ -93,6 +93,7 @@ class Params(Model):
     """By preset and family: the tasks that every agent meets there."""
     presets: dict[Name, Preset] = Field(default_factory=dict)
     """Your own; those of an algorithm stand beside its code."""
+    _merged: dict[tuple[str, str], dict[str, dict[str, Any]]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_together(self):
@@ -227,8 +228,10 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
 
 
 def _preset_settings(params: Params, preset: str, algorithm: str, environment: str) -> dict[str, Any]:
-    sections = [_sections(params, each, algorithm) for each in reversed(_chain(params, preset, algorithm))]
-    merged = OmegaConf.to_container(OmegaConf.merge(*sections), resolve=False)
+    if (preset, algorithm) not in params._merged:
+        sections = [_sections(params, each, algorithm) for each in reversed(_chain(params, preset, algorithm))]
+        params._merged[preset, algorithm] = OmegaConf.to_container(OmegaConf.merge(*sections), resolve=False)
+    merged = params._merged[preset, algorithm]
     return merged.get("all", {}) | merged.get(environment, {})
 
 

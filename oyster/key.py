@@ -164,19 +164,26 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 
 def closure(files: Iterable[Path]) -> list[Path]:
     """The files, and all of the tree that their import statements lead to, packages' __init__ too; sorted."""
-    found, waiting = set(), list(files)
+    found, modules, waiting = set(), set(), list(files)
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += [each for module in _imported(file) for each in _files_of(module)]
+            new = _imported(file) - modules
+            modules |= new
+            waiting += [each for module in new for each in _files_of(module)]
     return sorted(found)
 
 
 def _imported(file: Path) -> set[str]:
     """Every module that an import statement in a file may name, those inside of functions too."""
+    return _imported_by(file.read_bytes())
+
+
+@cache  # a trial looks three times: parsing takes long, and what is parsed has not changed
+def _imported_by(source: bytes) -> set[str]:
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):  # running it will say so
         return set()
     names = set()

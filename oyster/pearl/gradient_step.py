@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from oyster.pearl.adam import Adam
 from oyster.pearl.agent import Agent
 from oyster.pearl.fused_mlp import fused_mlp
 from oyster.pearl.networks import Mlp, squashed_sample
@@ -68,9 +69,9 @@ class GradientStep:
         # Two optimisers serve five networks: Adam works parameter by parameter, so grouping changes no number.
         with encoder_at_fault():
             self.critic_parameters = _trainable(agent.qf1, agent.qf2, agent.context_encoder)
-            self.critic_optimizer = torch.optim.Adam(self.critic_parameters, lr=learning_rate, fused=True)
+        self.critic_optimizer = Adam(self.critic_parameters, learning_rate)
         self.actor_parameters = _trainable(agent.vf, agent.policy)
-        self.actor_optimizer = torch.optim.Adam(self.actor_parameters, lr=learning_rate, fused=True)
+        self.actor_optimizer = Adam(self.actor_parameters, learning_rate)
 
     @classmethod
     def from_settings(cls, agent: Agent, settings: Settings) -> "GradientStep":
@@ -109,7 +110,7 @@ class GradientStep:
         kl = posterior.kl_to_prior() if agent.information_bottleneck else torch.zeros_like(qf_loss)
         with encoder_at_fault():
             gradients = torch.autograd.grad(qf_loss + self.kl_lambda * kl, self.critic_parameters, allow_unused=True)
-            _apply(self.critic_optimizer, self.critic_parameters, gradients)
+            self.critic_optimizer.step(gradients)
 
         # Value function and policy, against the updated critics, whose weights get no gradient here.
         mean, log_std = agent.policy.split_output(self._mlp(agent.policy, observation, fixed_z))
@@ -124,7 +125,7 @@ class GradientStep:
             + POLICY_STD_WEIGHT * log_std.square().mean()
         )
         gradients = torch.autograd.grad(vf_loss + policy_loss, self.actor_parameters)
-        _apply(self.actor_optimizer, self.actor_parameters, gradients)
+        self.actor_optimizer.step(gradients)
         with torch.no_grad():
             for slow, fast in zip(agent.target_vf.parameters(), agent.vf.parameters(), strict=True):
                 slow.lerp_(fast, self.soft_target_tau)
@@ -138,18 +139,10 @@ class GradientStep:
     def _mlp(self, network: Mlp, *inputs: torch.Tensor, frozen: bool = False) -> torch.Tensor:
         return fused_mlp(network, *inputs, frozen=frozen, dtype=torch.bfloat16 if self.bfloat16 else None)
 
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+    def optimizers(self) -> dict[str, Adam]:
         """The optimisers by name, for checkpoints."""
         return {"critic": self.critic_optimizer, "actor": self.actor_optimizer}
 
 
 def _trainable(*networks: torch.nn.Module) -> list[torch.nn.Parameter]:
     return [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
-
-
-def _apply(optimizer: torch.optim.Optimizer, parameters, gradients) -> None:
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
-    optimizer.step()
-    for parameter in parameters:
-        parameter.grad = None

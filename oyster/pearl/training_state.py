@@ -4,8 +4,6 @@ Between two gradient steps nothing else is alive: every trajectory begins with a
 over, and the meta-test draws from streams of its own.
 """
 
-from collections.abc import Iterator
-
 import torch
 
 from oyster.pearl import encoder_state
@@ -22,8 +20,8 @@ def capture(training: MetaTraining) -> Checkpoint:
     """The state at this moment (tensors are not copied: write them before training goes on)."""
     tensors = {f"agent/{name}": value for name, value in training.agent.weights().items()}
     for optimizer_name, optimizer in training.gradient_step.optimizers().items():
-        for index, parameter in _parameters(optimizer):
-            for key, value in optimizer.state[parameter].items():
+        for index, moments in optimizer.state.items():
+            for key, value in moments.items():
                 tensors[f"optimizer/{optimizer_name}/{index}/{key}"] = value
     tensors["store"] = training.store.rows[: training.store.size]
     tensors["loss_sums"] = training.loss_sums
@@ -53,8 +51,7 @@ def restore(training: MetaTraining, checkpoint: Checkpoint) -> None:
     for optimizer_name, optimizer in training.gradient_step.optimizers().items():
         for key, value in _under(f"optimizer/{optimizer_name}/", tensors).items():
             index, _, name = key.partition("/")
-            parameter = dict(_parameters(optimizer))[int(index)]
-            optimizer.state[parameter][name] = value.to(device)
+            optimizer.state.setdefault(int(index), {})[name] = value.to(device)
     training.store.size = len(tensors["store"])
     training.store.rows[: training.store.size] = tensors["store"].to(device)
     training.loss_sums.copy_(tensors["loss_sums"])
@@ -69,10 +66,6 @@ def restore(training: MetaTraining, checkpoint: Checkpoint) -> None:
     with encoder_at_fault():
         encoder_state.restore(training.agent.context_encoder, _under("encoder/", tensors), state["encoder"])
     seeds.set_torch_state(_under("torch_generator/", tensors))
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[int, torch.nn.Parameter]]:
-    return enumerate(parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 def _positions(episodes: list[list[list[int]]]) -> Positions:

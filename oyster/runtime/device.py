@@ -5,8 +5,10 @@ import os
 
 from oyster.runtime.errors import InputError
 
-# cuBLAS is only deterministic with a fixed workspace, and reads this when it is first used.
+# cuBLAS is only deterministic with a fixed workspace, and reads this when it is first used. The other one is read by
+# torch.compile, which only an encoder could call: use_deterministic_algorithms would load all of it to say the same.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")
 
 import numpy as np
 import torch
@@ -44,7 +46,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 def fix_arithmetic(threads: int) -> None:
     """Fix all that the machine could otherwise decide: intra-op threads, algorithms, TF32, denormals."""
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
     torch.set_float32_matmul_precision("highest")  # float32 means float32, no TF32
     torch.backends.cudnn.allow_tf32 = False
