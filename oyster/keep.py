@@ -4,6 +4,7 @@ A hash cannot tell a refactoring from a change of behaviour; tiny trials can. Th
 this tree, and with the commit at which a result last carried its key. Every byte must be the same.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -29,13 +30,6 @@ FOLDER = ROOT / "tests" / "canary"
 CANARY = {"cheetah-vel": "mlp", "sparse-point-robot": "recurrent", "point-robot": "attention"}  # family: encoder
 TRAIN = ("train", "--seed", "1", "--budget", "canary", "--params", "tests/canary/params.yaml", "--device", "cpu")
 HERE = "here"
-KEY_THERE = """
-import json, pathlib, sys
-from oyster.key import Tree
-from oyster.settings import Settings
-settings = Settings.model_validate(json.loads(pathlib.Path(sys.argv[1]).read_text())["settings"])
-print(Tree().trial_key(settings, pathlib.Path("encoders", settings.encoder + ".py")).text)
-"""
 
 
 class Kept(NamedTuple):
@@ -84,11 +78,23 @@ def _base(keyed: Keyed, since: str | None, trees: "_Trees") -> str:
     if wrong := differing(found):
         raise InputError(wrong[0])
     added = run_git(ROOT, "log", "-1", "--format=%H", "--diff-filter=A", "--", str(found.path.resolve()))
-    for commit in filter(None, (added.stdout.decode().strip(), recorded.get("commit"))):
-        provenance = str((keyed.folder / "provenance.json").resolve())
-        if _python(trees.of(commit), "-c", KEY_THERE, provenance).stdout.strip() == found.key:
+    commits = list(filter(None, (added.stdout.decode().strip(), recorded.get("commit"))))
+    for commit in commits:
+        if not (odd := _other_sources(found, trees.of(commit))):
             return commit
-    raise InputError(f"no commit here gives the key that it carries, {found.key}")
+    raise InputError(f"no commit here has the code that its key names: at {commits[-1][:10]} {odd[0]} is another")
+
+
+def _other_sources(found: KeyFile, tree: Path) -> list[str]:
+    """The engine's, algorithm's and family's files, as the key lists them, that are not those of a tree."""
+    parts = ("engine", "algorithm", "family")
+    listed = {name: digest for part in parts for name, digest in found.parts[part].items()}
+    files = {name: digest for name, digest in listed.items() if not name.startswith("package ")}
+    return [name for name, digest in files.items() if _digest(tree / name) != digest]
+
+
+def _digest(file: Path) -> str | None:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:DIGITS] if file.is_file() else None
 
 
 def _require_same_inputs(keyed: Keyed, found: KeyFile | None, recorded: dict[str, Any]) -> None:
