@@ -1,12 +1,15 @@
 """`oyster record`: the benchmark's results into dvc.lock, in one go, those that carry their key and no others."""
 
+import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage import Stage
 
-from oyster.runtime.errors import InputError
+from oyster.runtime.errors import InputError, describe
 from oyster.runtime.key_file import differing, find_key_file
 from oyster.runtime.records import read_json
 from oyster.runtime.yaml_file import read_yaml
@@ -27,8 +30,13 @@ def record(report: Path = Path("reports/benchmark")) -> Recorded:
     if Path("dvc.lock").exists():
         read_yaml("dvc.lock")  # in a sentence, where DVC would end in a traceback
     recorded, left = [], {}
-    with Repo() as repo:
-        repo.reproduce("keys")
+    # DVC runs the stage's `python`: this one, whether or not its environment is activated.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    try:
+        with Repo() as repo:
+            repo.reproduce("keys")
+    except DvcException as error:
+        raise InputError(f"{KEYS} cannot be made anew ({describe(error)}). `dvc repro keys` shows why.") from error
     with Repo() as repo, repo.lock:
         keys = read_json(KEYS)
         for stage in repo.index.stages:

@@ -362,6 +362,11 @@ def test_results_that_another_clone_trained(trained, tmp_path):
     assert "stale          benchmark/point-robot/mlp/1  settings.net_size 99 → 8" in told
     assert planned_by_snakemake(mine) == {"point-robot/mlp/1", "point-robot/recurrent/1"}
 
+    mine.append("params.yaml", "presets: [\n")
+    told = mine.run("python", "-m", "oyster", "record", check=False)
+    assert told.returncode == 2 and "keys.json cannot be made anew" in told.stderr and "Traceback" not in told.stderr
+    assert (mine.folder / "keys.json").exists()
+
 
 # --- keep -------------------------------------------------------------------------------------------------------------
 
