@@ -94,8 +94,8 @@ def load(folder: Path, grid: Grid, remarks: Iterable[str] = ()) -> Results:
 
 
 def place_of(folder: Path, grid: Grid, trial: tuple[str, str, int]) -> Path:
-    """Where a trial's result lies: in the grid's folder, or in that of the grid beside it."""
-    within = folder if trial not in grid.beside else folder.parent / grid.beside[trial]
+    """Where a trial's result lies: in the grid's folder, or in the project's of the grid beside it."""
+    within = folder if trial not in grid.beside else Path("results") / grid.beside[trial]
     return within.joinpath(*map(str, trial))
 
 

@@ -199,8 +199,12 @@ def test_a_report_with_another_grid_beside_it(here, params, tmp_path):
     (words,) = build_report("mine", Path("results/mine"), tmp_path / "page", None, params)
     assert words.endswith("1 of 1 trials of grids.mine finished, 1 trials beside them")
     page = (tmp_path / "page" / "index.html").read_text()
-    assert "1 of these stand beside the grid's own, from tiny" in page
+    assert "(1 encoders" in page and "1 more of these stand beside the grid's own, from tiny" in page
     assert "python -m oyster verify results/tiny/point-robot/mlp/1" in page
     assert "mine/point-robot/attention/1 is stale" in page
     assert "Nothing of grids.other stands beside these" in page
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
+    shutil.copytree(mine.parents[2], tmp_path / "elsewhere")  # the other's results are where they were
+    (words,) = build_report("mine", tmp_path / "elsewhere", tmp_path / "page", None, params)
+    assert words.endswith("1 of 1 trials of grids.mine finished, 1 trials beside them")
+    assert "of these stand beside" in (tmp_path / "page" / "index.html").read_text()
