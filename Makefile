@@ -71,10 +71,10 @@ mutants: .venv/installed-dev
 GRID := benchmark
 
 pictures: .venv/installed
-	@mkdir -p reports/pictures
+	@mkdir -p oyster/envs/pictures
 	@for env in $$(ls results/$(GRID)); do \
 		.venv/bin/python -m oyster simulate results/$(GRID)/$$env/mlp/42 --tasks 0 --video --out .pipeline/pictures/$$env && \
-		cp .pipeline/pictures/$$env/task-0.png reports/pictures/$$env.png || exit 1; \
+		cp .pipeline/pictures/$$env/task-0.png oyster/envs/pictures/$$env.png || exit 1; \
 	done
 
 VARIANT := cuda

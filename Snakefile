@@ -74,6 +74,6 @@ rule trial:
 
 rule report:
     input: unless("reports/{grid}/{key}.key.json", lambda w: [str(each.key_file) for each in TRIALS[w.grid]])
-    output: report("reports/{grid}/{key}.key.json", category="{grid}", caption="reports/captions/report.rst")
+    output: report("reports/{grid}/{key}.key.json", category="{grid}", caption="oyster/report/templates/report.rst")
     message: "{wildcards.grid}: report"
     shell: "python -m oyster report {wildcards.grid} --expect-key {wildcards.key}"

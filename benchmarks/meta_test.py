@@ -17,13 +17,13 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from oyster.encoder_file import find_encoder_file
-from oyster.pearl.agent import Agent
-from oyster.pearl.meta_test import meta_test
-from oyster.pearl.posterior import infer_posterior
-from oyster.saved_agent import load_trial
-from oyster.simulate import find_weights, read_result
-from oyster.trial import Trial
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.posterior import infer_posterior
+from oyster.simulate.rollouts import find_weights, read_result
+from oyster.trial.meta_test import meta_test
+from oyster.trial.run import Trial
+from oyster.trial.saved_agent import load_trial
 
 RESULTS = Path(__file__).with_suffix(".csv")
 REPETITIONS = 100  # of the protocol's own meta-test, and of each variant

@@ -1,4 +1,4 @@
-"""PEARL's gradient step written the obvious way: the twin of oyster/pearl/gradient_step.py.
+"""PEARL's gradient step written the obvious way: the twin of oyster/algorithms/pearl/gradient_step.py.
 
 Five optimisers, a loop over tasks, the KL term and the critics' loss in separate backward passes, plain modules and
 nothing fused. It computes the same numbers (tests/golden holds both to the same arrays); what it lacks is what the fast
@@ -8,9 +8,9 @@ step explains.
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from oyster.pearl.agent import Agent
-from oyster.pearl.gradient_step import Batch, Losses, StepResult
-from oyster.pearl.posterior import MIN_VARIANCE, Posterior
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.gradient_step import Batch, Losses, StepResult
+from oyster.algorithms.pearl.posterior import MIN_VARIANCE, Posterior
 
 
 class PlainStep:

@@ -21,13 +21,13 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
-from oyster.pearl.rollout import rollout
+from oyster.rl.rollout import rollout
 from oyster.runtime.device import fix_arithmetic
 from oyster.runtime.provenance import ROOT
-from oyster.trial import Trial
+from oyster.trial.run import Trial
 
 RESULTS = Path(__file__).with_name("results.json")
 REPEATS = 5
@@ -135,11 +135,11 @@ def start_up() -> dict:
 
     watch = """
 import sys
-from oyster.pearl import meta_train
+from oyster.algorithms.pearl import learner
 def first(*arguments, **keywords):
     print("first environment step", flush=True)
     sys.exit()
-meta_train.rollout = first
+learner.rollout = first
 from oyster.cli import main
 main(sys.argv[1:])
 """

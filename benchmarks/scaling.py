@@ -19,13 +19,13 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gradient_step import RESULTS, device_named, hyperparameters, make_agent, make_batch, synchronize
-from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
+from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
-from oyster.pearl.fused_mlp import linear
-from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.rl.fused_mlp import linear
 from oyster.runtime.device import fix_arithmetic
-from oyster.settings import Settings
 
 AXES = {"context": (64, 256, 1024, 4096), "tasks": (4, 16, 64), "width": (128, 300, 512, 1024)}
 REPEATS = 4

@@ -18,10 +18,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.envs.family import TASK_SEED, scripted_returns, split_tasks
 from oyster.grid import load_params, trial_settings
-from oyster.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTED = ROOT / "reports" / "without_context.csv"

@@ -88,8 +88,8 @@ PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your ow
 def train(environment, agent, encoder, seed, preset, overrides, out, weights, word, params, **options) -> None:
     """Run one trial: one agent, one environment, one seed."""
     from oyster.grid import encoder_agent, find_agent, load_params, parse_overrides, trial_settings
-    from oyster.train import Options, Stop, expected_key
-    from oyster.train import train as train_trial
+    from oyster.trial.command import Options, Stop, expected_key
+    from oyster.trial.command import train as train_trial
 
     if (agent is None) == (encoder is None):
         raise InputError("Give --agent NAME (of params.yaml), or --encoder with a name or a file.")
@@ -108,12 +108,12 @@ def _is_path(encoder: str) -> bool:
 
 
 def _encoder_file(name_or_path: str) -> Path:
-    """As oyster.encoder_file finds it, which imports torch."""
+    """As oyster.algorithms.pearl.encoder_file finds it, which imports torch."""
     encoders = Path(__file__).parents[1] / "encoders"
     path = Path(name_or_path) if _is_path(name_or_path) else encoders / f"{name_or_path}.py"
     if path.is_file():
         return path
-    from oyster.encoder_file import find_encoder_file
+    from oyster.algorithms.pearl.encoder_file import find_encoder_file
 
     return find_encoder_file(name_or_path)
 
@@ -128,16 +128,16 @@ def _encoder_file(name_or_path: str) -> Path:
 def verify(result, iterations, sample, revision, device, certificate) -> None:
     """Re-create the result in folder RESULT and say whether it holds (exit 0) or not (exit 1)."""
     if revision:
-        from oyster.worktree import run_in_worktree
+        from oyster.reproduce.worktree import run_in_worktree
 
         arguments = ["verify", str(result.resolve()), "--device", device]
         for option, value in (("--iterations", iterations), ("--sample", sample)):
             arguments += [option, str(value)] if value else []
         arguments += ["--certificate", str(certificate.resolve())] if certificate else []
         sys.exit(run_in_worktree(revision, arguments))
+    from oyster.reproduce.verify import find_results
+    from oyster.reproduce.verify import verify as verify_result
     from oyster.runtime.records import write_json
-    from oyster.verify import find_results
-    from oyster.verify import verify as verify_result
 
     verdicts = []
     for folder in find_results(result, sample):
@@ -178,7 +178,7 @@ def status(grid, every, keys, params) -> None:
 def keep(grid, since, params) -> None:
     """After an edit that changed no behaviour: give GRID's results the key that the tree asks for now."""
     from oyster.grid import load_params
-    from oyster.keep import keep as keep_results
+    from oyster.reproduce.keep import keep as keep_results
     from oyster.status import NO_KEY, STALE, states
 
     stale = [each.keyed for each in states(load_params(params), grid) if each.word in (STALE, NO_KEY)]
@@ -194,7 +194,7 @@ def keep(grid, since, params) -> None:
 @main.command()
 def record() -> None:
     """Enter the benchmark's results that carry their key, and no others, into dvc.lock."""
-    from oyster.record import record as record_results
+    from oyster.reproduce.record import record as record_results
 
     outcome = record_results()
     for stage, why in outcome.left.items():
@@ -215,7 +215,7 @@ def report(grid, results, out, word, paper, compare, params) -> None:
 
     With --paper every figure as SVG and PDF, every table as LaTeX and Markdown, into a folder DIR of their own.
     """
-    from reports import commands
+    from oyster.report import commands
 
     if compare and (results or word or paper):
         raise InputError("--compare reads results from git: it goes with GRID and --out alone.")
@@ -244,12 +244,12 @@ def report(grid, results, out, word, paper, compare, params) -> None:
 @DEVICE
 def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
     """See the result in folder RESULT move: tables, a plot and pictures of its weights on chosen test tasks."""
-    from oyster.render import choose_backend
+    from oyster.simulate.render import choose_backend
 
     if video:
         choose_backend()
-    from oyster.simulate import choose_tasks, default_folder, write_simulation
-    from oyster.simulate import simulate as roll_out
+    from oyster.simulate.rollouts import choose_tasks, default_folder, write_simulation
+    from oyster.simulate.rollouts import simulate as roll_out
 
     simulation = roll_out(
         result, weights=weights, encoder=encoder, seed=seed, device=device, video=video,
@@ -274,12 +274,12 @@ def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
 @PARAMS
 def check_encoder(encoder, environment, preset, params) -> None:
     """Say whether ENCODER (a name, or an encoder file) keeps the contract, and how to fix what does not (exit 1)."""
-    from oyster.encoder_file import find_encoder_file
+    from oyster.algorithms.pearl.encoder_file import find_encoder_file
     from oyster.grid import load_params
 
     read, file = load_params(params), find_encoder_file(encoder)
-    from oyster.conformance.check import check_encoder as check
-    from oyster.conformance.check import print_findings
+    from oyster.check.encoder import check_encoder as check
+    from oyster.check.encoder import print_findings
 
     findings = check(file, read, environment=environment, preset=preset)
     print_findings(findings, f"{file.name} at the sizes of the {preset} preset")

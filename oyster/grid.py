@@ -14,14 +14,25 @@ from typing import Annotated, Any, Literal, NamedTuple
 from omegaconf import OmegaConf
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
+from oyster.algorithms.settings import (
+    Arguments,
+    Evaluation,
+    FileName,
+    FromList,
+    Model,
+    Name,
+    PearlSection,
+    Seed,
+    Settings,
+    short,
+)
 from oyster.before import RENAMED
 from oyster.envs import families, load_family
 from oyster.runtime.errors import InputError
 from oyster.runtime.yaml_file import read_plain_yaml, shown
-from oyster.settings import Arguments, Evaluation, FileName, FromList, Model, Name, PearlSection, Seed, Settings, short
 
 PARAMS = Path("params.yaml")
-ALGORITHMS = {"pearl": Path(__file__).parent / "pearl" / "presets.yaml"}  # each algorithm's presets
+ALGORITHMS = {"pearl": Path(__file__).parent / "algorithms" / "pearl" / "presets.yaml"}  # each algorithm's presets
 RESERVED = {  # what no environment, agent, preset or grid can be called
     "all": "it stands for every family, and for the whole benchmark",
     "family": "oyster/envs/family.py is of every family",

@@ -14,17 +14,18 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from oyster.algorithms.settings import Settings
 from oyster.envs import family_file, load_family
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import source_files
-from oyster.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.txt"
 DIGITS = 16
 VERSIONS = ("torch", "mujoco", "gymnasium", "numpy")  # the packages that a trial computes with
-ENGINE = "oyster.trial"  # the module that runs a trial, and so what it imports
-ALGORITHM = ("oyster/pearl/", "oyster/rlkit/", "oyster/conformance/", "oyster/encoder_file.py", "oyster/local_files.py")
+ENGINE = "oyster.trial.run"  # the module that runs a trial, and so what it imports
+REPORT = ("oyster/report", "oyster/envs/pictures", "reports/published", "reports/without_context.csv")
+ALGORITHM = ("oyster/algorithms/", "oyster/rlkit/")
 NAMES = ("agent", "preset", "encoder", "encoder_arguments", "environment")  # settings that are no part of the settings'
 
 
@@ -57,9 +58,7 @@ class Tree:
 
     def report_key(self, grid: Mapping[str, Any], trials: Mapping[str, str], beside: Iterable[Path]) -> Key:
         """Of a grid's entry, its trials' keys by place, and the key files that lie under the grids beside it."""
-        folder = ROOT / "reports"
-        code = [*folder.glob("*.py"), *folder.glob("*.csv")]
-        code += [folder / name for name in ("figures", "templates", "captions", "pictures", "published")]
+        code = [ROOT / name for name in REPORT]
         parts = {
             "code": self._sha256s(source_files(code)),
             "grid": dict(grid),
@@ -144,7 +143,7 @@ def text_of(parts: Mapping[str, Any]) -> str:
 
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is another in two keys' parts, in words: `settings.net_size 300 → 32`, `engine (oyster/trial.py)`."""
+    """What is another in two keys' parts, in words: `settings.net_size 300 → 32`, `engine (oyster/trial/run.py)`."""
     found = []
     for part in dict.fromkeys((*recorded, *now)):
         old, new = recorded.get(part), now.get(part)

@@ -39,25 +39,26 @@ PYTEST = shlex.split("-x -q -p pytest_timeout -p no:cacheprovider -p no:faulthan
 GOLDEN, REPORTS = "tests/golden/test_golden.py", "tests/reports/test_reports"
 # A module, and the tests that are about it: quick ones, and in this process, since a subprocess sees no mutant.
 TESTS = {
-    "oyster/pearl/posterior.py": "tests/pearl/test_networks_and_posterior.py",
-    "oyster/pearl/gradient_step.py": "tests/golden/test_deterministic.py::test_the_gradient_step_reproduces_the_arrays "
+    "oyster/algorithms/pearl/posterior.py": "tests/pearl/test_networks_and_posterior.py",
+    "oyster/algorithms/pearl/gradient_step.py": "tests/golden/test_deterministic.py::"
+    "test_the_gradient_step_reproduces_the_arrays "
     f"{GOLDEN}::test_gradient_step_reproduces_the_golden_arrays tests/pearl/test_gradient_step.py",
-    "oyster/pearl/fused_mlp.py": "tests/pearl/test_networks_and_posterior.py",
-    "oyster/comparison.py": "tests/test_comparison.py",
-    "oyster/pearl/replay.py": "tests/pearl/test_replay_and_rollout.py",
-    "oyster/pearl/rollout.py": "tests/pearl/test_replay_and_rollout.py",
-    "oyster/pearl/meta_test.py": "tests/pearl/test_meta_test_parts.py tests/pearl/test_ending_episodes.py "
+    "oyster/rl/fused_mlp.py": "tests/pearl/test_networks_and_posterior.py",
+    "oyster/reproduce/comparison.py": "tests/test_comparison.py",
+    "oyster/rl/replay.py": "tests/pearl/test_replay_and_rollout.py",
+    "oyster/rl/rollout.py": "tests/pearl/test_replay_and_rollout.py",
+    "oyster/trial/meta_test.py": "tests/pearl/test_meta_test_parts.py tests/pearl/test_ending_episodes.py "
     "tests/pearl/test_protocol.py -k meta_test",
-    "reports/statistics.py": f"{REPORTS}_statistics.py -k 'not cover and not how_often'",
-    "reports/pairs.py": f"{REPORTS}_aggregate.py {REPORTS}_tables.py "
+    "oyster/report/statistics/intervals.py": f"{REPORTS}_statistics.py -k 'not cover and not how_often'",
+    "oyster/report/statistics/pairs.py": f"{REPORTS}_aggregate.py {REPORTS}_tables.py "
     "-k 'not seldom and not thirty and not thousand and not hostile and not none_and_one and not say_the_precision'",
-    "oyster/pearl/results.py": "tests/pearl/test_results.py",
-    "oyster/pearl/training_state.py": "tests/pearl/test_training_state.py",
-    "oyster/pearl/encoder_state.py": "tests/pearl/test_encoder_memory.py",
+    "oyster/trial/results.py": "tests/pearl/test_results.py",
+    "oyster/algorithms/pearl/training_state.py": "tests/pearl/test_training_state.py",
+    "oyster/algorithms/pearl/encoder_state.py": "tests/pearl/test_encoder_memory.py",
     "oyster/runtime/checkpoint.py": "tests/test_checkpoint.py",
-    "oyster/verify.py": "tests/test_verdicts.py",
+    "oyster/reproduce/verify.py": "tests/test_verdicts.py",
     "oyster/runtime/provenance.py": "tests/test_provenance.py -k 'not a_trial_records'",
-    "oyster/settings.py": "tests/test_grid_limits.py tests/test_grid.py",
+    "oyster/algorithms/settings.py": "tests/test_grid_limits.py tests/test_grid.py",
     "oyster/grid.py": "tests/test_grid_limits.py tests/test_grid_resolution.py tests/test_grid.py tests/test_before.py",
     "oyster/before.py": "tests/test_before.py",
 }

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from oyster.algorithms.settings import Settings
 from oyster.before import grids_of_before, settings_of_before
 from oyster.envs import load_family
 from oyster.grid import Grid, load_params, trial_settings
+from oyster.report.read.grid import read_grid
 from oyster.runtime.errors import InputError
 from oyster.runtime.yaml_file import read_plain_yaml
-from oyster.settings import Settings
-from reports.grid import read_grid
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = sorted((ROOT / "results" / "benchmark").glob("*/*/*/provenance.json"))

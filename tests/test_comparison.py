@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from oyster.comparison import Difference, UnreadableTable, compare, compare_starts, read_table
+from oyster.reproduce.comparison import Difference, UnreadableTable, compare, compare_starts, read_table
 
 NAN = float("nan")
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.settings import Settings
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime import seeds
 from oyster.runtime.records import DETERMINISTIC
-from oyster.settings import Settings
-from oyster.trial import Trial, run_trial
+from oyster.trial.run import Trial, run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from oyster.encoder_file import ENCODERS, find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import ENCODERS, find_encoder_file, load_encoder_class
 from oyster.runtime.errors import InputError, MachineError
 
 BENCHMARK_STYLE = """

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from oyster.encoder_file import ENCODERS, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import ENCODERS, load_encoder_class
 
 HIDDEN_SIZES = [40, 24, 32]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from oyster.algorithms.settings import Evaluation, Pearl
 from oyster.envs import load_family
 from oyster.grid import load_params, schema, trial_settings, trials
 from oyster.runtime.errors import InputError
-from oyster.settings import Evaluation, Pearl
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = ("cheetah-vel", "point-robot", "sparse-point-robot")

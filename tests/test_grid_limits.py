@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from oyster import grid, settings
+from oyster import grid
+from oyster.algorithms import settings
 from oyster.grid import Params, load_params, trial_settings
 from oyster.runtime.errors import InputError
 from oyster.runtime.yaml_file import WIDEST

@@ -6,9 +6,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from oyster.algorithms.settings import Settings
 from oyster.grid import encoder_agent, evaluated_families, load_params, parse_overrides, trial_settings
 from oyster.runtime.errors import InputError
-from oyster.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTENDED = {

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl import learner
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.envs.family import split_tasks
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import meta_train
-from oyster.pearl.meta_test import MetaTest, Run
-from oyster.settings import Settings
-from oyster.trial import Trial
+from oyster.reproduce.keep import FOLDER
+from oyster.trial.meta_test import MetaTest, Run
+from oyster.trial.run import Trial
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = [("cheetah-vel", "mlp"), ("point-robot", "attention"), ("sparse-point-robot", "recurrent")]
@@ -92,7 +92,7 @@ def test_testing_does_not_disturb_training(environment, encoder, monkeypatch, tm
     trial = settings(environment, encoder if encoder != "dropout" else "mlp", evaluations=1)
     with_test = _after_training(Trial(trial, file, "cpu"))
     nothing = MetaTest([Run(0, 0, [0.0], [], [])])
-    monkeypatch.setattr(meta_train, "meta_test", lambda *arguments: nothing)
+    monkeypatch.setattr(learner, "meta_test", lambda *arguments: nothing)
     without = _after_training(Trial(trial, file, "cpu"))
     assert without[0] == with_test[0]
     for name, weight in with_test[1].items():

@@ -45,8 +45,8 @@ before = set(sys.modules)
 for name in [name for name in before if name.split(".")[0] in ("oyster", "rlkit")]:
     del sys.modules[name]
 import oyster
-from oyster.trial import run_trial
-from oyster.settings import Settings
+from oyster.trial.run import run_trial
+from oyster.algorithms.settings import Settings
 settings = Settings.model_validate(settings.model_dump())
 run_trial(settings, Path("encoders/{agent}.py"), Path({str(tmp_path / "out")!r}), device="cpu")
 ours = [module for name, module in sys.modules.items() if name.split(".")[0] in ("oyster", "rlkit")]

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.plain_pearl import PlainPearl
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.learner import FIRST_STEPS, MetaTraining
+from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
-from oyster.keep import CANARY, FOLDER
-from oyster.pearl.agent import Agent
-from oyster.pearl.meta_train import FIRST_STEPS, MetaTraining
-from oyster.settings import Settings
-from oyster.trial import Trial
+from oyster.reproduce.keep import CANARY, FOLDER
+from oyster.trial.run import Trial
+from tests.plain.plain_pearl import PlainPearl
 
 NETWORKS = ("context_encoder", "qf1", "qf2", "vf", "policy", "target_vf")
 
@@ -58,7 +58,7 @@ def test_every_network_moves_in_every_step(environment, encoder):
     assert [(step, still) for step, still in moved if still] == []
 
 
-# --- a whole trial, followed by benchmarks/plain_pearl.py -------------------------------------------------------------
+# --- a whole trial, followed by tests/plain/plain_pearl.py -------------------------------------------------------------
 
 
 def networks_of(pearl: PlainPearl) -> dict[str, list[torch.Tensor]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.grid import load_params, trial_settings
-from oyster.trial import Trial
+from oyster.trial.run import Trial
 
 ROOT = Path(__file__).resolve().parents[1]
 

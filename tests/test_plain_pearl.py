@@ -1,4 +1,4 @@
-"""benchmarks/plain_pearl.py, the control of the engine: it must itself be PEARL.
+"""tests/plain/plain_pearl.py, the control of the engine: it must itself be PEARL.
 
 It is held to the engine where the two can be compared number by number (tasks, rewards, the gradient step, which
 reproduces the golden arrays) and to the protocol's counts where draws differ.
@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import curves, plain_pearl
-from benchmarks.plain_pearl import ENVIRONMENTS, PlainPearl, Robot, draw_goals
-from oyster.encoder_file import find_encoder_file, load_encoder_class
+from benchmarks import curves
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
+from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl.agent import Agent
-from oyster.pearl.gradient_step import Batch, GradientStep
-from oyster.settings import Settings
+from oyster.reproduce.keep import FOLDER
+from tests.plain import plain_pearl
+from tests.plain.plain_pearl import ENVIRONMENTS, PlainPearl, Robot, draw_goals
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from oyster import progress as progress_module
+from oyster.algorithms.settings import Settings
 from oyster.cli import main
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.progress import REFRESH_SECONDS, TrialProgress
-from oyster.settings import Settings
+from oyster.reproduce.keep import FOLDER
+from oyster.trial import progress as progress_module
+from oyster.trial.progress import REFRESH_SECONDS, TrialProgress
 
 
 @pytest.fixture

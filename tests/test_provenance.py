@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime import provenance
 from oyster.runtime.errors import InputError
-from oyster.trial import run_trial
+from oyster.trial.run import run_trial
 
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
@@ -28,7 +28,14 @@ IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 @pytest.fixture
 def tree(tmp_path, monkeypatch) -> Path:
     """A repository with one commit, which provenance takes for the project."""
-    files = ("oyster/pearl/agent.py", "encoders/mlp.py", "docker/run", "params.yaml", "dvc.yaml", "requirements.txt")
+    files = (
+        "oyster/algorithms/pearl/agent.py",
+        "encoders/mlp.py",
+        "docker/run",
+        "params.yaml",
+        "dvc.yaml",
+        "requirements.txt",
+    )
     for name in (*files, "results/metrics.json", "README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1\n")
@@ -48,7 +55,7 @@ def test_a_clean_tree_is_clean_whatever_trials_write(tree):
 
 @pytest.mark.parametrize(
     "name",
-    ["oyster/pearl/agent.py", "encoders/mlp.py", "docker/run", "params.yaml", "dvc.yaml", "requirements.txt",
+    ["oyster/algorithms/pearl/agent.py", "encoders/mlp.py", "docker/run", "params.yaml", "dvc.yaml", "requirements.txt",
      "encoders/new.py", "oyster/new.py"],
 )  # fmt: skip
 def test_a_tree_is_dirty_where_something_that_a_trial_reads_was_edited_or_added(name, tree):
@@ -294,7 +301,7 @@ def test_a_trial_records_both(tree, tmp_path, monkeypatch, off_lock):
     settings = trial_settings(
         load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=1, preset="canary"
     ).model_copy(update={"num_iterations": 7, "num_train_steps_per_itr": 2, "evaluations": 1})
-    monkeypatch.setattr("oyster.trial.Trial.identity", lambda self: {})  # the sources are not in this tree
+    monkeypatch.setattr("oyster.trial.run.Trial.identity", lambda self: {})  # the sources are not in this tree
     run_trial(settings, find_encoder_file("mlp"), tmp_path / "out", device="cpu")
     record = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert record["dirty"] is True and record["environment"]["off_lock"] == ["numpy 1.0.0, locked 9.9.9"]

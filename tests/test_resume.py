@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from oyster import trial as trial_module
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl import learner
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.settings import Settings
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import meta_train
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime import checkpoint as checkpoint_module
 from oyster.runtime import records
 from oyster.runtime.errors import InputError
 from oyster.runtime.records import DETERMINISTIC
-from oyster.settings import Settings
-from oyster.trial import run_trial
+from oyster.trial import run as trial_module
+from oyster.trial.run import run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
 ENCODER = find_encoder_file("recurrent")
@@ -81,12 +81,12 @@ def uninterrupted(tmp_path_factory) -> dict[str, bytes]:
 
 
 MOMENTS = [
-    (meta_train, "rollout", 3, False),  # in the initial collection
-    (meta_train, "rollout", 12, True),  # in an iteration's collection
-    (meta_train.GradientStep, "__call__", 5, False),
-    (meta_train.GradientStep, "__call__", 30, True),  # between a step's update and its bookkeeping
-    (meta_train, "meta_test", 2, False),
-    (meta_train, "meta_test", 2, True),
+    (learner, "rollout", 3, False),  # in the initial collection
+    (learner, "rollout", 12, True),  # in an iteration's collection
+    (learner.GradientStep, "__call__", 5, False),
+    (learner.GradientStep, "__call__", 30, True),  # between a step's update and its bookkeeping
+    (learner, "meta_test", 2, False),
+    (learner, "meta_test", 2, True),
     (checkpoint_module.os, "fsync", 7, False),  # the checkpoint's file is being written
     (checkpoint_module.os, "replace", 9, True),
     (trial_module, "write_results", 1, True),
@@ -137,7 +137,7 @@ def killed(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("killed") / "result"
 
     def die():
-        kill_at(meta_train.GradientStep, "__call__", 40, after=False)
+        kill_at(learner.GradientStep, "__call__", 40, after=False)
         run(out)
 
     assert in_child(die) == -signal.SIGKILL

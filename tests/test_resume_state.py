@@ -10,16 +10,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from oyster import trial as trial_module
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl import learner
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.gradient_step import GradientStep
+from oyster.algorithms.settings import Settings
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import meta_train
-from oyster.pearl.gradient_step import GradientStep
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime import records
 from oyster.runtime.records import DETERMINISTIC
-from oyster.settings import Settings
-from oyster.trial import CarriedKey, Trial, run_trial
+from oyster.trial import run as trial_module
+from oyster.trial.run import CarriedKey, Trial, run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 12  # gradient steps an iteration
@@ -106,7 +106,7 @@ def stop_at(step: int, monkeypatch) -> None:
             raise Stopped
         return call(*arguments)
 
-    monkeypatch.setattr(meta_train.GradientStep, "__call__", counted)
+    monkeypatch.setattr(learner.GradientStep, "__call__", counted)
 
 
 def stopped_run(step: int, encoder: Path, out: Path, minutes: float) -> None:
@@ -156,7 +156,7 @@ def clock(monkeypatch) -> SimpleNamespace:
         clock.now += 60.0
         return call(*arguments)
 
-    monkeypatch.setattr(meta_train.GradientStep, "__call__", slow)
+    monkeypatch.setattr(learner.GradientStep, "__call__", slow)
     monkeypatch.setattr(trial_module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 

@@ -7,11 +7,11 @@ import sys
 import pytest
 import torch
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.device import fix_arithmetic
-from oyster.trial import Trial
+from oyster.trial.run import Trial
 
 
 def switches() -> dict:

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from oyster import render
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import InputError
-from oyster.simulate import choose_tasks, find_weights, recording, simulate, write_simulation
-from oyster.trial import run_trial
+from oyster.simulate import render
+from oyster.simulate.rollouts import choose_tasks, find_weights, recording, simulate, write_simulation
+from oyster.trial.run import run_trial
 from tests.needs import skip_without
 
 ROOT = Path(__file__).resolve().parents[1]

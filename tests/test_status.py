@@ -13,6 +13,8 @@ from oyster import status as module
 from oyster.cli import main
 from oyster.grid import load_params
 from oyster.key import Tree
+from oyster.report.commands import beside
+from oyster.report.commands import build as build_report
 from oyster.runtime.key_file import find_key_file
 from oyster.runtime.lock import exclusive
 from oyster.runtime.records import scratch_folder, write_csv, write_json
@@ -31,8 +33,6 @@ from oyster.status import (
     states,
     summary,
 )
-from reports.commands import beside
-from reports.commands import build as build_report
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "faults" / "tiny.yaml"

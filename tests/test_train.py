@@ -110,7 +110,7 @@ def test_versions_off_the_lock_train_only_where_that_is_meant(clone, tmp_path):
 EDIT = """
 import sys
 from pathlib import Path
-import oyster.trial as trial
+import oyster.trial.run as trial
 assemble = trial.Trial.{name}
 def edited(self, *arguments, **keywords):
     with Path("encoders/mlp.py").open("a") as file:

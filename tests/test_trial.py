@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from oyster.cli import main
 from oyster.grid import load_params
-from oyster.keep import FOLDER
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.key_file import find_key_file
 from oyster.runtime.records import DETERMINISTIC, RESULT_FILES, WEIGHTS
 
@@ -240,7 +240,7 @@ def test_an_unreadable_encoder_file_exits_2(tmp_path):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_bfloat16_without_instructions_for_it_is_told(there, tmp_path, monkeypatch):
-    monkeypatch.setattr("oyster.trial.multiplies_bfloat16", lambda device: there)
+    monkeypatch.setattr("oyster.trial.run.multiplies_bfloat16", lambda device: there)
     done = train(env="sparse-point-robot", encoder="recurrent", out=tmp_path / "out")
     assert done.exit_code == 0
     assert ("no bfloat16 arithmetic" in done.output) is not there
@@ -317,7 +317,7 @@ def test_a_benchmark_cheetah_trial_stays_small(tmp_path):
 from pathlib import Path
 from oyster.runtime.provenance import peak_memory_mb
 from oyster.grid import load_params, trial_settings
-from oyster.trial import Trial
+from oyster.trial.run import Trial
 settings = trial_settings(load_params(), environment="cheetah-vel", agent="attention", seed=0, preset="benchmark")
 trial = Trial(settings, Path({str(ROOT / "encoders" / "attention.py")!r}), "cpu")
 training = trial.assemble()

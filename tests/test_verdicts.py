@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from oyster import verify as verify_module
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
+from oyster.reproduce import verify as verify_module
+from oyster.reproduce.keep import FOLDER
+from oyster.reproduce.verify import COMPARED, check_hashes, find_results, first_difference, read_verifiable, verify
 from oyster.runtime import provenance
 from oyster.runtime.errors import InputError
 from oyster.runtime.key_file import write_key_file
 from oyster.runtime.records import WEIGHTS
-from oyster.trial import run_trial
-from oyster.verify import COMPARED, check_hashes, find_results, first_difference, read_verifiable, verify
+from oyster.trial.run import run_trial
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from oyster import verify as verify_module
-from oyster.comparison import compare
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl import gradient_step
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import gradient_step
+from oyster.reproduce import verify as verify_module
+from oyster.reproduce.comparison import compare
+from oyster.reproduce.keep import FOLDER
+from oyster.reproduce.verify import find_results, verify
 from oyster.runtime.errors import InputError
-from oyster.trial import CarriedKey, run_trial
-from oyster.verify import find_results, verify
+from oyster.trial.run import CarriedKey, run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
 

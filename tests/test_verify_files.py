@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from oyster import encoder_file
-from oyster.comparison import compare
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl import encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.settings import Settings
 from oyster.grid import encoder_agent, load_params, trial_settings
-from oyster.keep import FOLDER
+from oyster.reproduce.comparison import compare
+from oyster.reproduce.keep import FOLDER
+from oyster.reproduce.verify import verify
 from oyster.runtime.records import DETERMINISTIC, WEIGHTS
-from oyster.settings import Settings
-from oyster.trial import run_trial
-from oyster.verify import verify
+from oyster.trial.run import run_trial
 
 FAILING = """
 import torch

@@ -10,20 +10,21 @@ from oyster.runtime.errors import InputError
 
 def families() -> list[str]:
     """The names of all task families, sorted."""
-    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in ("__init__", "family"))
+    stems = (path.stem for path in Path(__file__).parent.glob("*.py"))
+    return sorted(stem.replace("_", "-") for stem in stems if stem not in ("__init__", "family"))
 
 
 def family_file(environment: str) -> Path:
-    return Path(__file__).parent / f"{environment}.py"
+    return Path(__file__).parent / f"{environment.replace('-', '_')}.py"
 
 
 def load_family(environment: str) -> type[TaskFamily]:
-    """The TaskFamily defined in `oyster/envs/<environment>.py`. Raises InputError where there is none."""
+    """The TaskFamily defined in the file of that name, with _ for -. Raises InputError where there is none."""
     known = families()
     if environment not in known:
         meant = "".join(f", did you mean {name}?" for name in get_close_matches(environment, known, n=1))
         raise InputError(f"there is no task family '{environment}'{meant}; there are: {', '.join(known)}.")
-    module_name = f"{__name__}.{environment}"
+    module_name = f"{__name__}.{family_file(environment).stem}"
     module = import_module(module_name)
     defined = [
         value

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.cli import main
-from oyster.encoder_file import find_encoder_file
 from oyster.grid import encoder_agent, load_params, trial_settings
-from oyster.trial import run_trial
+from oyster.trial.run import run_trial
 
 TINY = Path(__file__).with_name("tiny.yaml")  # point-robot in two iterations of twenty gradient steps
 KILLED = 137

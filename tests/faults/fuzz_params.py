@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from oyster.grid import load_params, trials
+from oyster.report.read.grid import read_grid
 from oyster.runtime.errors import InputError
-from reports.grid import read_grid
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = """

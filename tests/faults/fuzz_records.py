@@ -15,13 +15,13 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from oyster.algorithms.pearl.agent import Agent
 from oyster.cli import main as oyster
-from oyster.pearl.agent import Agent
+from oyster.reproduce.verify import check_hashes, find_results, first_difference, read_verifiable
 from oyster.runtime.errors import InputError
 from oyster.runtime.records import RESULT_FILES, WEIGHTS, problems
-from oyster.saved_agent import fill, load_trial, read_weights
-from oyster.simulate import read_result, recorded_returns
-from oyster.verify import check_hashes, find_results, first_difference, read_verifiable
+from oyster.simulate.rollouts import read_result, recorded_returns
+from oyster.trial.saved_agent import fill, load_trial, read_weights
 from tests.faults.mutation import mutate
 
 ROOT = Path(__file__).resolve().parents[2]

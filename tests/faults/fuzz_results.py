@@ -13,11 +13,11 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from reports import exports, page
-from reports.build import draw
-from reports.grid import read_grid
-from reports.results import NUMBERS, Results, load
-from reports.trial_files import TRIAL
+from oyster.report import page, paper
+from oyster.report.build import draw
+from oyster.report.read.grid import read_grid
+from oyster.report.read.results import NUMBERS, Results, load
+from oyster.report.read.trial_files import TRIAL
 from tests.faults.mutation import mutate
 from tests.faults.report_trees import Shape, Tree, small_tree
 
@@ -63,11 +63,11 @@ class Fuzz:
         page.render(results, [], taken, "").encode("utf-8")
         return results
 
-    def _exported(self, results: Results) -> list[exports.Table]:
+    def _exported(self, results: Results) -> list[paper.Table]:
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir()
-        exports.write_paper(results, [], self.out)
-        return exports.write_all(results, self.out)
+        paper.write_paper(results, [], self.out)
+        return paper.write_all(results, self.out)
 
     def _once(self, key: bytes, make: Callable):
         if key not in self.made:

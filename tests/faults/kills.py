@@ -13,10 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.grid import encoder_agent, load_params, trial_settings
 from oyster.runtime.records import DETERMINISTIC, WEIGHTS
-from oyster.trial import run_trial
+from oyster.trial.run import run_trial
 
 TINY = Path(__file__).with_name("tiny.yaml")
 DROPOUT = Path(__file__).resolve().parents[1] / "unusual_encoders" / "dropout.py"

@@ -248,7 +248,7 @@ def test_an_argument_that_a_constructor_changes_is_its_own_copy(encoder_file, tm
 
 
 def test_save_init_params_keeps_what_was_given(encoder_file):
-    from oyster.encoder_file import load_encoder_class
+    from oyster.algorithms.pearl.encoder_file import load_encoder_class
 
     file = encoder_file(init="kwargs['widths'].insert(0, input_size)")
     encoder = load_encoder_class(file)([8], 3, 4, widths=[16])
@@ -280,8 +280,8 @@ LEANING = {
         def late():
             import encoders.mlp
     """,
-    "the engine": "import oyster.pearl.networks",
-    "the reports": "from reports import words",
+    "the engine": "import oyster.rl.networks",
+    "the reports": "from oyster.report.statistics import words",
     "a relative import": "from . import helper",
     "a module by its name": """
         import importlib

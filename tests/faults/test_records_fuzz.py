@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from oyster.saved_agent import load_trial
-from oyster.simulate import read_result
+from oyster.simulate.rollouts import read_result
+from oyster.trial.saved_agent import load_trial
 from tests.faults.fuzz_records import ROOT, WEIGHTS, fuzz, fuzz_commands
 
 

@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 
-from reports import tables
-from reports.code import same_code
-from reports.grid import read_grid
-from reports.results import load
-from reports.revisions import read_revision
+from oyster.report import tables
+from oyster.report.compare.revisions import read_revision
+from oyster.report.read.code import same_code
+from oyster.report.read.grid import read_grid
+from oyster.report.read.results import load
 from tests.faults.report_trees import edit, small_tree
 
 WHO = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -45,7 +45,7 @@ def told(tmp_path, monkeypatch):
         tree = small_tree(tmp_path / str(len(list(tmp_path.iterdir()))), seeds=list(range(len(commits))))
         for seed, commit in enumerate(commits):
             tree.write_trial("point-robot", "mlp", seed, provenance={"commit": commit})
-        monkeypatch.setattr("reports.code.ROOT", root)
+        monkeypatch.setattr("oyster.report.read.code.ROOT", root)
         return tables.mixtures(load(tree.results, read_grid(tree.params, "demo")).trials)
 
     return mixtures
@@ -104,7 +104,7 @@ def test_what_git_is_told_elsewhere_changes_nothing(project, monkeypatch, tmp_pa
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY", "GIT_INDEX_FILE", "GIT_CEILING_DIRECTORIES"):
         monkeypatch.setenv(name, str(other / ".git" if name != "GIT_WORK_TREE" else other))
     monkeypatch.setenv("GIT_TRACE", "1")
-    monkeypatch.setattr("reports.code.ROOT", root)
+    monkeypatch.setattr("oyster.report.read.code.ROOT", root)
     assert len(set(same_code(commits).values())) == 2
     taken = read_revision(tree.root, "HEAD", "demo", tmp_path / "taken")
     assert taken.results.unusable == [] and taken.results.trials.status.tolist() == ["finished"]

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from reports.figures import tasks
-from reports.figures.posterior import _flattened
-from reports.grid import read_grid
-from reports.results import load
+from oyster.report.figures import tasks
+from oyster.report.figures.posterior import _flattened
+from oyster.report.read.grid import read_grid
+from oyster.report.read.results import load
 from tests.faults.report_trees import Shape, edit, small_tree
 
 SHAPES = {

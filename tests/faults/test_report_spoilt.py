@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from reports.grid import read_grid
-from reports.results import load
+from oyster.report.read.grid import read_grid
+from oyster.report.read.results import load
 from tests.faults.report_trees import edit, small_tree
 
 FILES = ["metrics.json", "progress.csv", "adaptation.csv", "posteriors.csv", "provenance.json", "trajectories.npz"]

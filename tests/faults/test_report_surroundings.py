@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.figures import FIGURES
+from oyster.report.figures import FIGURES
 from tests.faults.report_trees import small_tree
 
 ROOT = Path(__file__).resolve().parents[2]

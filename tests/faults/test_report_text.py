@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.build import build_paper
-from reports.text import plain
+from oyster.report.build import build_paper
+from oyster.report.text import plain
 from tests.faults.report_trees import edit, small_tree
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -119,7 +119,7 @@ def strange_places(tmp_path: Path) -> dict[str, Path]:
 
 @pytest.mark.parametrize("option", ["--out", "--weights"])
 def test_a_strange_place_is_refused_before_training(option, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("oyster.trial.Trial", None)  # nothing is loaded before
+    monkeypatch.setattr("oyster.trial.run.Trial", None)  # nothing is loaded before
     for name, place in strange_places(tmp_path).items():
         if option == "--weights" and name == "full":
             continue  # weights may have neighbours
@@ -132,7 +132,7 @@ def test_a_strange_place_is_refused_before_training(option, tmp_path: Path, monk
 
 
 def test_a_folder_without_permission_is_said_before_training(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("oyster.trial.Trial", None)
+    monkeypatch.setattr("oyster.trial.run.Trial", None)
     access = os.access  # root may write everywhere
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path and access(path, mode))
     done = train("mlp", tmp_path / "out")
@@ -150,14 +150,14 @@ def test_an_error_of_the_disk_says_what_failed(tmp_path: Path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr("oyster.trial.write_results", full)
+    monkeypatch.setattr("oyster.trial.run.write_results", full)
     done = train("mlp", tmp_path / "out")
     assert done.exit_code == 3 and "Free space" in done.output
 
     def unreadable(*args):
         raise OSError(5, "Input/output error", "somewhere")
 
-    monkeypatch.setattr("oyster.trial.write_results", unreadable)
+    monkeypatch.setattr("oyster.trial.run.write_results", unreadable)
     done = train("mlp", tmp_path / "out")
     assert done.exit_code == 3 and "Input/output error" in done.output and "space" not in done.output
     monkeypatch.undo()

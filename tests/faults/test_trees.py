@@ -62,7 +62,7 @@ def test_one_list_of_droppings():
 
 
 def test_what_counts():
-    assert all(not counts(Path("oyster/pearl") / name) for name in LEFT_BEHIND)
+    assert all(not counts(Path("oyster/rl") / name) for name in LEFT_BEHIND)
     assert not counts(Path("oyster/.ipynb_checkpoints/agent.py"))
     tracked = git(ROOT, "ls-files").splitlines()
     assert all(counts(Path(name)) for name in tracked)
@@ -71,7 +71,8 @@ def test_what_counts():
 def test_droppings_make_nothing_stale(tree: Path):
     before = stale(tree)
     places = [
-        tree / folder for folder in ("oyster/pearl", "oyster/runtime", "oyster/rlkit/torch", "encoders", "docker")
+        tree / folder
+        for folder in ("oyster/algorithms/pearl", "oyster/runtime", "oyster/rlkit/torch", "encoders", "docker")
     ]
     left = [place / name for place in places for name in LEFT_BEHIND]
     links = [place / ".#agent.py" for place in places]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from oyster.pearl.adam import Adam
+from oyster.rl.adam import Adam
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,16 +7,16 @@ is off by far more, one that is zero by all of it.
 import pytest
 import torch
 
-from oyster.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.gradient_step import GradientStep
+from oyster.algorithms.settings import Settings
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import fused_mlp as fused_module
-from oyster.pearl.fused_mlp import fused_mlp
-from oyster.pearl.gradient_step import GradientStep
-from oyster.pearl.networks import Mlp, TanhGaussianPolicy
+from oyster.reproduce.keep import FOLDER
+from oyster.rl import fused_mlp as fused_module
+from oyster.rl.fused_mlp import fused_mlp
+from oyster.rl.networks import Mlp, TanhGaussianPolicy
 from oyster.runtime.device import multiplies_bfloat16
-from oyster.settings import Settings
-from oyster.trial import Trial
+from oyster.trial.run import Trial
 
 FARTHEST, COSINE = 0.12, 0.99  # of a bfloat16 gradient from float32's, by its norm; and the least between them
 INSTRUCTIONS = multiplies_bfloat16(torch.device("cpu"))

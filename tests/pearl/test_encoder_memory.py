@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from oyster.pearl.encoder_state import capture, differing_weights, is_lazy, load_weights, restore
+from oyster.algorithms.pearl.encoder_state import capture, differing_weights, is_lazy, load_weights, restore
 
 
 class Encoder(nn.Module):

@@ -7,14 +7,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.learner import MetaTraining, transition_capacity
+from oyster.algorithms.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl.agent import Agent
-from oyster.pearl.meta_test import meta_test
-from oyster.pearl.meta_train import MetaTraining, transition_capacity
-from oyster.pearl.results import _traces
-from oyster.settings import Settings
+from oyster.reproduce.keep import FOLDER
+from oyster.trial.meta_test import meta_test
+from oyster.trial.results import _traces
 
 HORIZON = 6
 

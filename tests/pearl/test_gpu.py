@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from benchmarks.gradient_step import hyperparameters, make_agent, make_batch
-from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.device import fix_arithmetic
 from oyster.runtime.records import DETERMINISTIC
-from oyster.trial import run_trial
+from oyster.trial.run import run_trial
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: the GPU path was not run")
 

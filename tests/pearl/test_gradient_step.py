@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from oyster.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl import gradient_step as module
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import gradient_step as module
-from oyster.pearl.agent import Agent
-from oyster.pearl.gradient_step import Batch, GradientStep
+from oyster.reproduce.keep import FOLDER
 
 TASKS, TRANSITIONS, OBSERVATION, ACTION, LATENT = 4, 16, 2, 2, 5
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from oyster.pearl import meta_test as module
-from oyster.pearl.agent import Agent
-from oyster.pearl.meta_test import Run, context_features
-from oyster.pearl.posterior import Posterior
-from oyster.pearl.rollout import Trajectories
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.posterior import Posterior
+from oyster.rl.rollout import Trajectories
 from oyster.runtime.errors import TrialFailure
+from oyster.trial import meta_test as module
+from oyster.trial.meta_test import Run, context_features
 
 
 def trajectories() -> Trajectories:

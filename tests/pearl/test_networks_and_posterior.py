@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.distributions import Normal, TanhTransform, TransformedDistribution, kl_divergence
 
-from oyster.pearl import fused_mlp as fused_module
-from oyster.pearl.fused_mlp import FrozenMlp, fused_mlp, linear
-from oyster.pearl.networks import Mlp, TanhGaussianPolicy, squashed_sample
-from oyster.pearl.posterior import Posterior, infer_posterior, prior, product_of_gaussians
+from oyster.algorithms.pearl.posterior import Posterior, infer_posterior, prior, product_of_gaussians
+from oyster.rl import fused_mlp as fused_module
+from oyster.rl.fused_mlp import FrozenMlp, fused_mlp, linear
+from oyster.rl.networks import Mlp, TanhGaussianPolicy, squashed_sample
 from oyster.runtime.errors import MachineError, TrialFailure
 
 

@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import nn
 
+from oyster.algorithms.pearl import learner
+from oyster.algorithms.pearl.agent import Agent, encoder_sizes
+from oyster.algorithms.pearl.gradient_step import GradientStep
+from oyster.algorithms.pearl.learner import MetaTraining
+from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import meta_train
-from oyster.pearl.agent import Agent, encoder_sizes
-from oyster.pearl.gradient_step import GradientStep
-from oyster.pearl.meta_test import meta_test
-from oyster.pearl.meta_train import MetaTraining
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import TrialFailure
-from oyster.settings import Settings
+from oyster.trial.meta_test import meta_test
 
 
 class Spy(nn.Module):
@@ -115,13 +115,13 @@ def test_collection_phases(monkeypatch):
     s = settings(num_initial_steps=40, num_steps_prior=40, num_steps_posterior=60, num_extra_rl_steps_posterior=40)
     training, spy = make(s)
     latents = []
-    rollout = meta_train.rollout
+    rollout = learner.rollout
 
     def watched(family, tasks, agent, z, *arguments, **keywords):
         latents.append(z.clone())
         return rollout(family, tasks, agent, z, *arguments, **keywords)
 
-    monkeypatch.setattr(meta_train, "rollout", watched)
+    monkeypatch.setattr(learner, "rollout", watched)
     training._collect()
     assert [len(z) for z in latents] == [4, 4, *[3] * (2 + 3 + 2)]
     assert len({tuple(z.flatten().tolist()) for z in latents}) == len(latents)
@@ -241,7 +241,7 @@ def test_failures_carry_their_iteration():
 
 def test_non_finite_losses_are_found_without_looking_at_every_step(monkeypatch):
     training, _ = make(settings(num_train_steps_per_itr=200))
-    monkeypatch.setattr(meta_train, "FINITE_CHECK_EVERY", 10)
+    monkeypatch.setattr(learner, "FINITE_CHECK_EVERY", 10)
     taken = 0
 
     def poison(current):

@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import nn
 
+from oyster.algorithms.pearl import learner
+from oyster.algorithms.pearl.agent import Agent, encoder_sizes
+from oyster.algorithms.pearl.learner import MetaTraining
+from oyster.algorithms.pearl.posterior import MIN_VARIANCE, product_of_gaussians
+from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl import meta_test as meta_test_module
-from oyster.pearl import meta_train
-from oyster.pearl.agent import Agent, encoder_sizes
-from oyster.pearl.meta_train import MetaTraining
-from oyster.pearl.posterior import MIN_VARIANCE, product_of_gaussians
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import TrialFailure
-from oyster.settings import Settings
+from oyster.trial import meta_test as meta_test_module
 
 
 class Spy(nn.Module):
@@ -97,7 +97,7 @@ def test_a_meta_test_acts_by_the_policys_mean_and_draws_z_anew(monkeypatch):
 
 def test_collection_samples_its_actions(monkeypatch):
     training, _ = make()
-    seen = watch_rollouts(monkeypatch, meta_train)
+    seen = watch_rollouts(monkeypatch, learner)
     training._collect()
     for z, trajectories in seen:
         off_mean = trajectories.action - policy_means(training.agent, z, trajectories)
@@ -222,7 +222,7 @@ def test_reported_losses_are_means_over_the_iterations_gradient_steps(chunk):
 
 def test_train_return_is_of_this_iterations_trajectories(monkeypatch):
     training, _ = make(num_iterations=2)
-    seen = watch_rollouts(monkeypatch, meta_train)
+    seen = watch_rollouts(monkeypatch, learner)
     rows = training.run()
     next(rows)
     seen.clear()

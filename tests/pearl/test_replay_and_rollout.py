@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.learner import transition_capacity
 from oyster.envs import load_family
 from oyster.envs.family import Step, TaskFamily
 from oyster.grid import load_params, trial_settings
-from oyster.pearl.agent import Agent
-from oyster.pearl.meta_train import transition_capacity
-from oyster.pearl.replay import Layout, Positions, TransitionStore
-from oyster.pearl.rollout import Trajectories, rollout
+from oyster.rl.replay import Layout, Positions, TransitionStore
+from oyster.rl.rollout import Trajectories, rollout
 from rlkit.torch.networks import MlpEncoder
 
 

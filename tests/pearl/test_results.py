@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from oyster.algorithms.pearl.learner import Row
 from oyster.envs import load_family
 from oyster.envs.family import scripted_returns
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl.meta_test import MetaTest, Run
-from oyster.pearl.meta_train import Row
-from oyster.pearl.results import num_parameters, write_results
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import TrialFailure
+from oyster.trial.meta_test import MetaTest, Run
+from oyster.trial.results import num_parameters, write_results
 
 FAMILY = load_family("point-robot")
 TASKS = np.array([[0.5, 0.25], [-0.5, 0.75]])

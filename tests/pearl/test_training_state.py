@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from oyster.algorithms.pearl.learner import MetaTraining
+from oyster.algorithms.pearl.training_state import capture, restore
 from oyster.grid import load_params, trial_settings
-from oyster.keep import FOLDER
-from oyster.pearl.meta_train import MetaTraining
-from oyster.pearl.training_state import capture, restore
+from oyster.reproduce.keep import FOLDER
 from oyster.runtime.checkpoint import Checkpoint, from_bytes, to_bytes
 from oyster.runtime.errors import TrialFailure
-from oyster.trial import Trial
+from oyster.trial.run import Trial
 
 REMEMBERS = """
 import torch

@@ -134,8 +134,8 @@ def test_an_edited_encoder_retrains_exactly_its_own_under_either_tool(project, t
 @pytest.mark.parametrize(
     ("path", "old", "new", "concerned"),
     [
-        ("oyster/envs/point-robot.py", "MAX_MOVE = 0.1", "MAX_MOVE = 0.11", "point-robot"),
-        ("oyster/pearl/posterior.py", "MIN_VARIANCE", "LEAST_VARIANCE", ""),
+        ("oyster/envs/point_robot.py", "MAX_MOVE = 0.1", "MAX_MOVE = 0.11", "point-robot"),
+        ("oyster/algorithms/pearl/posterior.py", "MIN_VARIANCE", "LEAST_VARIANCE", ""),
         ("oyster/cli.py", "One trial", "One trial", None),
         ("requirements.txt", "mujoco==3.17.0", "mujoco==3.18.0", ""),
         ("requirements.txt", "click==", "click==0", None),
@@ -184,7 +184,7 @@ def _renamed(trials) -> set[str]:
 
 
 def test_an_edited_report_retrains_nothing_and_rebuilds_the_page(project, tmp_path):
-    project.append("reports/templates/page.html.j2", "<!-- edited -->\n")
+    project.append("oyster/report/templates/page.html.j2", "<!-- edited -->\n")
     other = project.copy(tmp_path / "other")
     before = {path.name for path in (project.folder / "reports" / "benchmark").glob("*.key.json")}
     project.snakemake()
@@ -374,11 +374,11 @@ def test_results_that_another_clone_trained(trained, tmp_path):
 def test_keep(trained, tmp_path):
     """A refactoring keeps the results, a change of behaviour by one character does not: in a clone without weights."""
     clone = trained.clone(tmp_path / "clone")
-    clone.append("oyster/pearl/posterior.py", "\n# a comment\n")
-    clone.append("oyster/trial.py", "\n# another\n")
+    clone.append("oyster/algorithms/pearl/posterior.py", "\n# a comment\n")
+    clone.append("oyster/trial/run.py", "\n# another\n")
     told = clone.run("python", "-m", "oyster", "status").stdout
-    assert "stale          benchmark/point-robot/mlp/1  engine (oyster/trial.py)" in told
-    assert "algorithm (oyster/pearl/posterior.py)" in told
+    assert "stale          benchmark/point-robot/mlp/1  engine (oyster/trial/run.py)" in told
+    assert "algorithm (oyster/algorithms/pearl/posterior.py)" in told
     assert "4 results carry the present key now" in clone.run("python", "-m", "oyster", "keep").stdout
     clone.run("python", "-m", "oyster", "record")
     clone.snakemake()
@@ -390,7 +390,7 @@ def test_keep(trained, tmp_path):
 
     # An encoder's edit is none of the canary's business; and what was kept once can be kept again.
     clone.append("encoders/mlp.py", "\n# edited\n")
-    clone.append("oyster/pearl/posterior.py", "\n# a comment more\n")
+    clone.append("oyster/algorithms/pearl/posterior.py", "\n# a comment more\n")
     told = clone.run("python", "-m", "oyster", "keep", check=False)
     assert told.returncode == 1 and "2 results carry the present key now, 2 were left" in told.stdout
     assert "left  results/benchmark/point-robot/mlp/1: another trial's: encoder (file)" in told.stdout

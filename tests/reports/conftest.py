@@ -8,9 +8,9 @@ from unittest.mock import patch
 import pandas as pd
 import pytest
 
-from reports import build
-from reports.grid import Grid
-from reports.results import Results, load
+from oyster.report import build
+from oyster.report.read.grid import Grid
+from oyster.report.read.results import Results, load
 from tests.reports.trees import GRID, Tree
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import comparisons, exports, pairs
-from reports.pairs import AGGREGATE, Cell
-from reports.statistics import Estimate
+from oyster.report import answer, paper
+from oyster.report.statistics import pairs
+from oyster.report.statistics.intervals import Estimate
+from oyster.report.statistics.pairs import AGGREGATE, Cell
 
 BOUNDS = {"a": (0.0, 10.0), "b": (-100.0, 0.0), "c": (5.0, 25.0)}
 # Scores x: .1 .2 .3 on a, .5 .6 .7 on b, .9 1 .8 on c; y has them in other environments.
@@ -31,9 +32,9 @@ def test_the_aggregate_is_the_interquartile_mean_over_all_environments(results):
 
 
 def test_the_answer_and_the_table_say_the_same(results):
-    frame = next(table.frame for table in exports.all_tables(results) if table.name == "normalised_score")
+    frame = next(table.frame for table in paper.all_tables(results) if table.name == "normalised_score")
     assert frame.set_index("encoder")["mean"].to_dict() == pytest.approx({"x": X, "y": Y})
-    rows = {row["encoder"]: row["cells"][-1] for row in comparisons.answer(results)["rows"]}
+    rows = {row["encoder"]: row["cells"][-1] for row in answer.answer(results)["rows"]}
     assert {name: cell["value"] for name, cell in rows.items()} == pytest.approx({"x": X, "y": Y})
     assert [part["environment"] for part in rows["x"]["scores"]] == ["a", "b", "c"]
     assert rows["x"]["scores"][2]["values"] == pytest.approx([0.9, 1.0, 0.8])
@@ -49,13 +50,13 @@ def test_the_pair_over_all_environments_is_of_the_aggregates(results):
 
 
 def test_scripts_are_averaged_over_all_environments_too(results):
-    scripted = comparisons.answer(results)["scripted"]
+    scripted = answer.answer(results)["scripted"]
     assert scripted["Doing nothing"][AGGREGATE] == 0 and scripted["Task known"][AGGREGATE] == 1
 
 
 def test_the_best_single_answer_is_averaged_over_all_environments_too(results, monkeypatch):
-    monkeypatch.setattr(comparisons, "single_answers", lambda results: {"a": 2.0, "b": -50.0, "c": 21.0})
-    scripted = comparisons.answer(results)["scripted"]["Best single answer"]
+    monkeypatch.setattr(answer, "single_answers", lambda results: {"a": 2.0, "b": -50.0, "c": 21.0})
+    scripted = answer.answer(results)["scripted"]["Best single answer"]
     assert scripted[AGGREGATE] == pytest.approx(np.mean([0.2, 0.5, 0.8]))  # of three nothing is left out
 
 

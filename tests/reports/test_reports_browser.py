@@ -10,9 +10,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
-from reports import build
-from reports import results as reading
-from reports.trial_files import TRIAL, read_trial
+from oyster.report import build
+from oyster.report.read import results as reading
+from oyster.report.read.trial_files import TRIAL, read_trial
 from tests.needs import skip_without
 from tests.reports.trees import Shape
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from oyster.cli import main
-from reports.grid import InputError
-from reports.side_by_side import side_by_side
+from oyster.report.compare.side_by_side import side_by_side
+from oyster.report.read.grid import InputError
 
 FATES = {
     "same": "identical to the last bit",

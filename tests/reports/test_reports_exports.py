@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import exports
-from reports.build import build_paper
-from reports.grid import InputError
-from reports.results import load
+from oyster.report import paper
+from oyster.report.build import build_paper
+from oyster.report.read.grid import InputError
+from oyster.report.read.results import load
 
 HOSTILE = ["<script>", "a_b & 100 % $x^2$ #{}~\\", "a|b", "编码器", "line\nbreak", "--x", "[1cm]", "`*_x_*`", "y" * 300]
 NAMES = {
@@ -23,8 +23,8 @@ NAMES = {
 def write(results, folder):
     """All that exports write, by name; of figures none."""
     folder.mkdir()
-    exports.write_all(results, folder)
-    exports.write_paper(results, [], folder)
+    paper.write_all(results, folder)
+    paper.write_paper(results, [], folder)
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -41,7 +41,7 @@ def test_every_table_is_written_in_three_forms_with_the_same_rows(full, tmp_path
     assert set(written) == {f"{name}.{form}" for name in NAMES for form in ("csv", "tex", "md")} | {
         "learning.csv", "results.parquet", "headline.md", "headline.tex",
     }  # fmt: skip
-    for table in exports.all_tables(results):
+    for table in paper.all_tables(results):
         latex, markdown = (written[f"{table.name}.{form}"].decode() for form in ("tex", "md"))
         cells = rows_of(latex)
         assert len(cells) == len(table.frame) + 1 and {len(row) for row in cells} == {len(table.printed)}
@@ -58,18 +58,18 @@ def test_the_same_results_give_the_same_bytes(full, tmp_path):
 
 def test_printed_numbers_are_rounded_and_have_a_minus():
     frame = pd.DataFrame({"encoder": ["mlp", "x"], "n": [3.0, np.nan], "mean": [-1.23456, 2.0]})
-    table = exports.Table("t", "Caption.", frame, ("encoder", "n", "mean"))
-    assert rows_of(exports.latex(table))[1:] == [["mlp", "3", "$-$1.235"], ["x", "", "2.000"]]
-    assert "\\begin{tabular}{lrr}" in exports.latex(table)
-    assert exports.markdown(table).splitlines()[2:] == [
+    table = paper.Table("t", "Caption.", frame, ("encoder", "n", "mean"))
+    assert rows_of(paper.latex(table))[1:] == [["mlp", "3", "$-$1.235"], ["x", "", "2.000"]]
+    assert "\\begin{tabular}{lrr}" in paper.latex(table)
+    assert paper.markdown(table).splitlines()[2:] == [
         "| encoder | n | mean |", "| --- | ---: | ---: |", "| mlp | 3 | -1.235 |", "| x |  | 2.000 |",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_one_cell_of_one_row(name):
-    table = exports.Table("t", "c", pd.DataFrame({"encoder": [name], "n": [1]}), ("encoder", "n"))
-    latex, markdown = exports.latex(table), exports.markdown(table)
+    table = paper.Table("t", "c", pd.DataFrame({"encoder": [name], "n": [1]}), ("encoder", "n"))
+    latex, markdown = paper.latex(table), paper.markdown(table)
     (_, (cell, count)) = rows_of(latex)
     assert count == "1" and len(markdown.splitlines()) == 5
     bare = re.sub(r"\\[a-z]+\{\}|\\[&%$#_{}]|-\{\}", "", cell)  # what TeX would still take for more than a letter
@@ -129,7 +129,7 @@ def test_a_thousand_trials_are_written(results_of, tmp_path):
 
 def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
     returns = {("a", "mlp"): [-1.0, -3.0], ("b", "mlp"): [None], ("a", "mine"): [5.0], ("b", "mine"): [None]}
-    exports.write_headline(results_of(returns), tmp_path)
+    paper.write_headline(results_of(returns), tmp_path)
     assert (tmp_path / "headline.md").read_text().splitlines() == [
         "| encoder | a | b |",
         "| --- | --- | --- |",
@@ -148,7 +148,7 @@ def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
 
 def test_a_paper_gets_every_panel_and_table(full):
     paper, drawn = full[0].root / "paper", json.loads((full[0].root / "drawn.json").read_text())
-    svgs = {exports.figure_file(kind, name): svg for kind, panels in drawn.items() for name, svg in panels.items()}
+    svgs = {paper.figure_file(kind, name): svg for kind, panels in drawn.items() for name, svg in panels.items()}
     printed = {f"{name}.{form}" for name in {*NAMES, "headline"} for form in ("tex", "md")}
     files = {path.name for path in paper.iterdir()}
     assert files == {*svgs, *(name.replace(".svg", ".pdf") for name in svgs), *printed}
@@ -157,8 +157,8 @@ def test_a_paper_gets_every_panel_and_table(full):
 
 
 def test_a_panels_file_is_its_name_where_a_file_can_have_it():
-    assert exports.figure_file("returns", "point-robot") == "returns_point-robot.svg"
-    odd = {exports.figure_file("returns", name) for name in ("a/b", "a|b", "../a", "a\0b")}
+    assert paper.figure_file("returns", "point-robot") == "returns_point-robot.svg"
+    odd = {paper.figure_file("returns", name) for name in ("a/b", "a|b", "../a", "a\0b")}
     assert len(odd) == 4 and not any(set(name) & set("/|\0") for name in odd)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import statistics
-from reports.figures import FIGURES, INK, PAPER, RULE, parameters, posterior, profiles, tasks
-from reports.figures.style import COLOURS, looks
-from reports.results import load
+from oyster.report.figures import FIGURES, INK, PAPER, RULE, parameters, posterior, profiles, tasks
+from oyster.report.figures.style import COLOURS, looks
+from oyster.report.read.results import load
+from oyster.report.statistics import intervals
 from tests.reports.trees import Shape
 
 SPECS = {spec.kind: spec for spec in FIGURES}
@@ -120,7 +120,7 @@ def test_the_mean_and_the_interval_stand_where_they_belong(new_tree):
     bars = [bar for bar in strokes(svg, INK, "2.2") if len(bar) == 2]
     assert bars[0][:, 0] == pytest.approx((left[0] + right[0]) / 2, abs=0.01)  # the mean, -11
     whisker = next(line for line in strokes(svg, INK, "1") if np.allclose(line[:, 1], left[1]))
-    low, high, _ = statistics.interval([-12.0, -11.0, -10.0])
+    low, high, _ = intervals.interval([-12.0, -11.0, -10.0])
     assert whisker[:, 0] == pytest.approx([left[0] + (low + 12) * scale, left[0] + (high + 12) * scale], abs=0.01)
 
 
@@ -167,7 +167,7 @@ def test_a_band_is_the_t_interval_and_begins_at_three_seeds(new_tree):
     means = rows.groupby("iteration").meta_test_return.mean().to_numpy()
     scale = np.polyfit(means, thick[:, 1], 1)[0]
     for x, (_, group), middle in zip(thick[:, 0], rows.groupby("iteration"), thick[:, 1], strict=True):
-        low, high = statistics.t_interval(group.meta_test_return)
+        low, high = intervals.t_interval(group.meta_test_return)
         drawn_at = vertices[np.isclose(vertices[:, 0], x, atol=0.01), 1]
         half = abs(scale) * (high - low) / 2
         assert (drawn_at.min(), drawn_at.max()) == pytest.approx((middle - half, middle + half), abs=0.05)

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from oyster.cli import main
-from reports.figures import FIGURES
-from reports.grid import InputError
-from reports.page import PICTURES
-from reports.results import anchor
+from oyster.report.figures import FIGURES
+from oyster.report.page import PICTURES
+from oyster.report.read.grid import InputError
+from oyster.report.read.results import anchor
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "br", "link", "img", "input", "hr", "source", "wbr", "col"}

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from reports import published
+from oyster.report import published
 
 OURS = {
     (environment, encoder): [-100.0 - k, -110.0, -90.0]

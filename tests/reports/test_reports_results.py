@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from oyster.cli import main
-from reports import tables
-from reports.grid import InputError, read_grid
-from reports.results import anchor, load
+from oyster.report import tables
+from oyster.report.read.grid import InputError, read_grid
+from oyster.report.read.results import anchor, load
 
 SMALL = {"environments": ["point-robot"], "encoders": ["mlp"], "seeds": [1, 2, 3]}
 
@@ -163,7 +163,7 @@ def test_a_mixture_is_told_where_it_lies(new_tree):
 
 
 def test_commits_of_the_same_training_code_are_no_mixture(new_tree, tmp_path, monkeypatch):
-    monkeypatch.setattr("reports.code.ROOT", tmp_path)
+    monkeypatch.setattr("oyster.report.read.code.ROOT", tmp_path)
     deps = ["docker/environment.json", "encoders/${item.encoder}.py", "envs/${item.env}.py", "engine.py"]
     (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"train": {"cmd": "train", "deps": deps}}}))
     (tmp_path / "envs").mkdir()

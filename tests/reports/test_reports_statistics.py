@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports import statistics
-from reports.statistics import (
+from oyster.report.statistics import intervals as module
+from oyster.report.statistics.intervals import (
     Estimate,
     constant,
     difference,
@@ -48,10 +48,10 @@ def intervals(samples):
     From ten seeds on all at once, the bootstrap's draws being the same for every row; the first rows are held to it.
     """
     n = samples.shape[1]
-    if n < statistics.BOOTSTRAP_FROM:
+    if n < module.BOOTSTRAP_FROM:
         return np.transpose([interval(sample)[:2] for sample in samples])
     tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1))
-    drawn = random().integers(0, n, (statistics.RESAMPLES, n))
+    drawn = random().integers(0, n, (module.RESAMPLES, n))
     times = np.stack([(drawn == seed).sum(axis=1) for seed in range(n)], axis=1)  # (resample, seed)
     found = np.quantile(times @ samples.T / n, [tail, 1 - tail], axis=0)
     for row in range(25):
@@ -280,7 +280,7 @@ def test_the_same_values_give_the_same_numbers():
     values = random().normal(size=12)
     assert interval(values) == interval(values)
     assert stratified_estimate([values, values[:5]]) == stratified_estimate([values, values[:5]])
-    assert statistics.stratified_estimate([values], seed=1) != stratified_estimate([values])
+    assert module.stratified_estimate([values], seed=1) != stratified_estimate([values])
 
 
 # --- in few numbers, what the simulations above hold in many ----------------------------------------------------------

@@ -10,10 +10,11 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import reports
-from reports import comparisons, exports, page, pairs, tables, words
-from reports.pairs import BETTER, OPEN, UNKNOWN
-from reports.results import anchor, load
-from reports.statistics import interval, mean_estimate, t_interval
+from oyster.report import answer, page, paper, tables
+from oyster.report.read.results import anchor, load
+from oyster.report.statistics import pairs, words
+from oyster.report.statistics.intervals import interval, mean_estimate, t_interval
+from oyster.report.statistics.pairs import BETTER, OPEN, UNKNOWN
 
 CLEAR = {("a", "good"): [10.0, 10.1, 9.9], ("a", "bad"): [0.0, 0.2, -0.2], ("a", "worse"): [-9.0, -9.1, -9.3]}
 HOSTILE = ["<script>alert(1)</script>", "编码器", 'id="a" onload="b', "x" * 200, "{{ 7 * 7 }}"]
@@ -32,7 +33,7 @@ def render(results, *names):
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates.filters |= {"number": page.number, "count": page.count, "duration": page.duration}
-    context = comparisons.page_context(results)
+    context = answer.page_context(results)
     return "".join(templates.get_template(f"{name}.html.j2").render(**context) for name in names)
 
 
@@ -99,7 +100,7 @@ def test_one_seed_has_no_interval_and_no_rank(results_of):
     frame, ranks = compared(results)
     assert "single" not in ranks and ranks["good"] == (1, 1)
     assert set(frame.loc["single"].verdict) == {UNKNOWN} and frame.loc["single"].low.isna().all()
-    cell = comparisons.answer(results)["rows"][3]["cells"][0]
+    cell = answer.answer(results)["rows"][3]["cells"][0]
     assert cell["value"] == 99.0 and cell["low"] is None and cell["rank"] is None and "one seed" in cell["method"]
 
 
@@ -167,7 +168,7 @@ def test_cells_give_the_interval_and_its_method(results_of):
     ],
 )  # fmt: skip
 def test_every_comparison_is_a_sentence(results_of, returns, parts):
-    (group,) = comparisons.comparisons(results_of(returns))["groups"]
+    (group,) = answer.comparisons(results_of(returns))["groups"]
     text = " ".join(sentence["text"] for sentence in group["sentences"])
     assert len(group["sentences"]) == group["pairs"] and "nan" not in text and "inf" not in text
     for part in parts:
@@ -180,7 +181,7 @@ def test_with_thirty_encoders_the_sentences_stay_bounded(results_of):
     results = results_of(
         {(place, name): rng.normal(k, 1, 3).tolist() for place in "ab" for k, name in enumerate(names)}
     )
-    group = comparisons.comparisons(results)["groups"][0]
+    group = answer.comparisons(results)["groups"][0]
     assert group["pairs"] == 435 and len(group["sentences"]) == 29 + 28
     assert all({"mlp", "encoder28"} & {said["first"], said["second"]} for said in group["sentences"])
     assert len(group["rest"]) + group["unlisted"] + len(group["sentences"]) == 435
@@ -190,10 +191,10 @@ def test_with_thirty_encoders_the_sentences_stay_bounded(results_of):
 def test_what_the_last_five_iterations_change_is_computed(results_of):
     last = {("a", "x"): [1.0, 1.1, 0.9], ("a", "y"): [0.0, 0.2, 0.1]}
     last5 = {("a", "x"): [0.0, 0.2, 0.1], ("a", "y"): [3.0, 0.2, 0.1]}
-    (sentence,) = comparisons.comparisons(results_of(last, last5=last5))["last5"]["sentences"]
+    (sentence,) = answer.comparisons(results_of(last, last5=last5))["last5"]["sentences"]
     assert "the means of x and y change places" in sentence
     assert "become distinguishable: 0, that no longer are: 1" in sentence
-    (same,) = comparisons.comparisons(results_of(last))["last5"]["sentences"]
+    (same,) = answer.comparisons(results_of(last))["last5"]["sentences"]
     assert "every pair keeps its order; no verdict changes" in same
 
 
@@ -201,7 +202,7 @@ def test_within_seed_noise_is_of_the_last_five_iterations(new_tree):
     tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
     folder = tree.write_trial("point-robot", "mlp", 1, iterations=8)
     values = [float(line.split(",")[3]) for line in (folder / "progress.csv").read_text().splitlines()[1:]]
-    row = comparisons.stability(reports.results.load(tree.results, tree.read_grid())).iloc[0]
+    row = answer.stability(load(tree.results, tree.read_grid())).iloc[0]
     assert row.within_seed == pytest.approx(np.std(values[-5:], ddof=1)) and math.isnan(row.between_seeds)
 
 
@@ -252,7 +253,7 @@ def test_every_table_and_the_page_say_the_precision(new_tree):
     assert tables.precision(results.trials) == "bfloat16 with encoders in float32"
     ours = {"meta_test_return", "normalised_score", "comparisons", "last_five", "published_beside"}
     sentence = "Gradient steps in bfloat16 with encoders in float32."
-    told = {table.name for table in exports.all_tables(results) if sentence in table.caption}
+    told = {table.name for table in paper.all_tables(results) if sentence in table.caption}
     assert told == ours
     page = (tree.build() / "index.html").read_text()
     assert "Precision of the gradient steps: <strong>bfloat16 with encoders in float32</strong>" in page

@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports import tables, words
-from reports.exports import write_headline
-from reports.grid import read_grid
-from reports.results import load
+from oyster.report import tables
+from oyster.report.paper import write_headline
+from oyster.report.read.grid import read_grid
+from oyster.report.read.results import load
+from oyster.report.statistics import words
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "benchmark"

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from reports.build import build
-from reports.grid import Grid, read_grid
-from reports.results import trial_command
+from oyster.report.build import build
+from oyster.report.read.grid import Grid, read_grid
+from oyster.report.read.results import trial_command
 
 GRID = {
     "environments": ["cheetah-vel", "sparse-point-robot", "point-robot"],

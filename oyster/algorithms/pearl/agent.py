@@ -1,0 +1,112 @@
+"""The PEARL agent: a context encoder and the soft actor-critic that conditions on what it infers."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from oyster.algorithms.pearl.encoder_state import load_weights
+from oyster.algorithms.pearl.posterior import Posterior, infer_posterior, prior
+from oyster.rl.fused_mlp import FrozenMlp
+from oyster.rl.networks import Mlp, TanhGaussianPolicy
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
+
+
+def encoder_sizes(
+    observation_dim: int, action_dim: int, latent_dim: int, information_bottleneck: bool, next_obs_in_context: bool
+) -> tuple[int, int]:
+    """input_size (features of a context transition) and output_size that the encoder is constructed with."""
+    input_size = observation_dim + action_dim + 1 + (observation_dim if next_obs_in_context else 0)
+    return input_size, (2 if information_bottleneck else 1) * latent_dim
+
+
+class Agent(nn.Module):
+    def __init__(
+        self,
+        encoder: nn.Module,
+        observation_dim: int,
+        action_dim: int,
+        latent_dim: int,
+        net_size: int,
+        information_bottleneck: bool = True,
+    ):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.information_bottleneck = information_bottleneck
+        self.context_encoder = encoder
+        q_size, v_size = observation_dim + action_dim + latent_dim, observation_dim + latent_dim
+        self.qf1 = Mlp(q_size, net_size, 1)
+        self.qf2 = Mlp(q_size, net_size, 1)
+        self.vf = Mlp(v_size, net_size, 1)
+        self.target_vf = Mlp(v_size, net_size, 1)
+        self.target_vf.load_state_dict(self.vf.state_dict())
+        self.policy = TanhGaussianPolicy(v_size, net_size, action_dim)
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the encoder asks for ordered context."""
+        with encoder_at_fault():
+            return bool(getattr(self.context_encoder, "IS_RECURRENT", False))
+
+    @property
+    def device(self) -> torch.device:
+        return self.policy.last_fc.weight.device
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The state_dict. TrialFailure where the encoder's part of it cannot be had."""
+        with encoder_at_fault():
+            return self.state_dict()
+
+    def load_weights(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over saved weights; a buffer that the encoder makes anew may have another shape."""
+        with encoder_at_fault():
+            load_weights(self, state)
+
+    def set_mode(self, *, training: bool) -> None:
+        with encoder_at_fault():
+            self.train(training)
+
+    def reset_encoder(self, num_tasks: int) -> None:
+        """Let the encoder forget. TrialFailure where it raises."""
+        with encoder_at_fault():
+            self.context_encoder.reset(num_tasks=num_tasks)
+
+    def prior(self, num_tasks: int) -> Posterior:
+        """N(0, I) a task; the encoder's state is reset with it."""
+        self.reset_encoder(num_tasks)
+        return prior(num_tasks, self.latent_dim, self.device, self.information_bottleneck)
+
+    def infer(self, context: torch.Tensor) -> Posterior:
+        """The posterior from the whole context (task, transition, feature), the encoder starting from a fresh state."""
+        self.reset_encoder(context.shape[0])
+        return infer_posterior(self.context_encoder, context, self.latent_dim, self.information_bottleneck)
+
+    def draw_latent(self, posterior: Posterior, rng: np.random.Generator) -> torch.Tensor:
+        """z (task, latent). Raises TrialFailure where it is not finite."""
+        noise = rng.standard_normal(posterior.mean.shape, dtype=np.float32)
+        z = posterior.sample(torch.from_numpy(noise).to(self.device))
+        if not torch.isfinite(z).all():
+            raise TrialFailure("the encoder's posterior is not finite")
+        return z
+
+    def actor(self, z: torch.Tensor, rng: np.random.Generator | None) -> Callable[[np.ndarray], np.ndarray]:
+        """The policy, as it is now, for trajectories with `z` (row, latent).
+
+        Maps observations (row, observation_dim) to actions (row, action_dim) in [-1, 1]: sampled with `rng`, or without
+        one deterministic, tanh(mean). It runs on the CPU wherever the agent is: a step has few rows, and the way to a
+        GPU and back costs more than the arithmetic.
+        """
+        policy, z = FrozenMlp(self.policy), z.cpu()
+
+        def act(observation: np.ndarray) -> np.ndarray:
+            mean, log_std = self.policy.split_output(policy(torch.cat([torch.from_numpy(observation), z], dim=1)))
+            if rng is not None:
+                noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
+                mean = mean + log_std.exp() * noise
+            action = torch.tanh(mean).numpy()
+            if np.isnan(action).any():
+                raise TrialFailure("the policy's actions are no numbers: with the encoder's z its outputs overflow")
+            return action
+
+        return act

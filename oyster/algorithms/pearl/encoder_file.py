@@ -1,0 +1,76 @@
+"""Load an encoder from its file: one file, one encoder, named by its file."""
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from oyster.runtime.errors import InputError, TrialFailure, encoder_at_fault
+from oyster.runtime.local_files import local_reads, refuse_local_files, refuse_local_imports
+from oyster.runtime.switches import global_switches
+from rlkit.torch.core import PyTorchModule
+
+ENCODERS = Path(__file__).resolve().parents[3] / "encoders"
+
+
+def find_encoder_file(name_or_path: str) -> Path:
+    """`mlp` → encoders/mlp.py; anything that ends in .py or holds a slash is a path. InputError where there is none."""
+    looks_like_path = name_or_path.endswith(".py") or "/" in name_or_path
+    path = Path(name_or_path) if looks_like_path else ENCODERS / f"{name_or_path}.py"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in ENCODERS.glob("*.py")))
+        raise InputError(
+            f"There is no encoder '{name_or_path}': {path} is not a file. Give the name of one in encoders/ "
+            f"({known}), or the path of a .py file."
+        )
+    return path
+
+
+def load_encoder_class(path: str | Path, *, again: bool = False) -> type[PyTorchModule]:
+    """The encoder class that the file defines: its only PyTorchModule, or the one named CustomContextEncoder.
+
+    `again` makes a module of its own, which shares nothing with the first. InputError where the file cannot be run,
+    does not define exactly one, leans on another file of the tree, or changes what belongs to the whole process;
+    MachineError where this machine lacks what it imports.
+    """
+    path = Path(path).resolve()
+    module_name = f"encoder_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}" + "_again" * again
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    module = importlib.util.module_from_spec(spec)
+    refuse_local_imports(path)
+    switches = global_switches()
+    sys.modules[module_name] = module
+    try:
+        with local_reads(path) as read, encoder_at_fault():
+            spec.loader.exec_module(module)
+    except TrialFailure as failure:
+        seen = failure.reason.removeprefix("the encoder raised ")
+        raise InputError(f"The encoder file {path.name} cannot be loaded: {seen}") from failure
+    refuse_local_files(path, module, read)
+    if changed := [name for name, value in global_switches().items() if switches[name] != value]:
+        raise InputError(
+            f"The encoder file {path.name} changes what belongs to the whole process when it is loaded: "
+            f"{', '.join(changed)}. Remove that: threads, default types and the like are the trial's."
+        )
+    defined = {  # by the class's own name: a second name for it is no second encoder
+        value.__name__: value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, PyTorchModule) and value.__module__ == module_name
+    }
+    named = vars(module).get("CustomContextEncoder")
+    if named in defined.values():
+        return named
+    # Building blocks may be PyTorchModules too: an encoder is told from them by its `reset`.
+    encoders = {name: value for name, value in defined.items() if hasattr(value, "reset")} or defined
+    if len(encoders) != 1:
+        found = ", ".join(encoders) or "none"
+        raise InputError(
+            f"The encoder file {path.name} should define exactly one encoder, a class that extends "
+            f"rlkit.torch.core.PyTorchModule and has reset(num_tasks=1), or call it CustomContextEncoder; it defines: "
+            f"{found}."
+        )
+    return next(iter(encoders.values()))
+
+
+def file_sha256(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,0 +1,180 @@
+"""`check-encoder`: does an encoder keep the contract, and how does it behave? One table, on one core, in a minute."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from oyster.algorithms.pearl import carried, contract
+from oyster.algorithms.pearl.encoder_file import ENCODERS, load_encoder_class
+from oyster.algorithms.pearl.subject import Breach, Note, Subject
+from oyster.algorithms.settings import Settings
+from oyster.check import behaviour, practice, reproducible
+from oyster.check.practice import Candidate
+from oyster.envs import families, load_family
+from oyster.grid import Params, encoder_agent, evaluated_families, trial_settings
+from oyster.runtime import seeds
+from oyster.runtime.device import fix_arithmetic
+from oyster.runtime.errors import TrialFailure, encoder_at_fault
+from oyster.trial.results import num_parameters
+from rlkit.torch import pytorch_util as ptu
+
+DEFAULT_ENVIRONMENT = "cheetah-vel"
+MLP = ENCODERS / "mlp.py"  # what others are compared with
+NUM_STEPS = 400  # of the short training
+COLOURS = {"pass": "green", "fail": "bold red", "warning": "yellow", "info": "cyan"}
+
+CHECKS: dict[str, Callable[[Candidate], str | Note]] = {
+    "constructor": contract.constructor,
+    "save_init_params": contract.save_init_params,
+    "output_size": contract.output_size,
+    "reset": contract.reset,
+    "forward, 3-D": contract.forward,
+    "forward, 2-D": contract.forward_one_task,
+    "checkpoints": carried.carried,
+    "random numbers": reproducible.random_numbers,
+    "repeatable": contract.repeatable,
+    "return_preactivations": behaviour.return_preactivations,
+    "graphs released": practice.graphs_released,
+    "finite in training": behaviour.finite_in_training,
+    "shapes": behaviour.shapes,
+    "gradients": behaviour.gradients_everywhere,
+    "tasks kept apart": behaviour.tasks_kept_apart,
+    "calls kept apart": behaviour.calls_apart,
+    "instances kept apart": behaviour.instances_apart,
+    "order of the context": behaviour.order,
+    "finite": behaviour.finite,
+    "save and load": reproducible.save_and_load,
+    "other device": reproducible.other_device,
+    "sharpens": behaviour.sharpens,
+}
+# Without these the later checks would only repeat the same failure in other words.
+GATES = ("constructor", "reset", "forward, 3-D", "random numbers", "repeatable")
+
+
+class Finding(NamedTuple):
+    check: str
+    verdict: str  # pass, fail, warning or info
+    seen: str
+    fix: str = ""
+
+
+def check_encoder(
+    file: Path,
+    params: Params,
+    *,
+    environment: str | None = None,
+    preset: str = "benchmark",
+    num_steps: int = NUM_STEPS,
+    timing: bool = True,
+) -> list[Finding]:
+    """All findings on the encoder in `file`, at one environment's sizes (without one: the default's, and the must-have
+    subset at every other's). InputError for an unreadable file or an unknown environment or preset.
+    """
+    environments = [environment] if environment else _environments(params, preset)
+    main = DEFAULT_ENVIRONMENT if DEFAULT_ENVIRONMENT in environments else environments[0]
+    settings = {name: _settings(params, name, file.stem, preset) for name in environments}
+    encoder_class = load_encoder_class(file)
+    fix_arithmetic(settings[main].threads)
+    ptu.set_gpu_mode(False)
+    candidate = Candidate(encoder_class, settings[main], load_family(main), num_steps)
+    findings = []
+    with seeds.separate_torch_stream(0, contract.STREAM):
+        for name, check in CHECKS.items():
+            findings.append(_finding(name, check, candidate))
+            if name in GATES and findings[-1].verdict == "fail":
+                return [*findings, Finding("all further checks", "info", f"left out: they need '{name}' to hold")]
+        for name in environments:
+            if name != main:
+                subject = Subject(encoder_class, settings[name], load_family(name))
+                findings.append(_finding(f"sizes of {name}", _must_have, subject))
+        findings.append(_finding("parameters", _parameters, candidate))
+        if timing:
+            findings.extend(_costs(encoder_class, file.stem, params, preset))
+    return findings
+
+
+def print_findings(findings: list[Finding], title: str, console: Console | None = None) -> None:
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = 140
+    table = Table(title=title, title_justify="left", show_lines=True, expand=True)
+    table.add_column("check", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("what was seen", ratio=3)
+    table.add_column("how to fix it", ratio=2)
+    for finding in findings:
+        verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
+        table.add_row(Text(finding.check), verdict, Text(finding.seen), Text(finding.fix))
+    console.print(table)
+    failed = [finding.check for finding in findings if finding.verdict == "fail"]
+    console.print(f"{len(failed)} failed: {', '.join(failed)}" if failed else "No check failed.", highlight=False)
+
+
+def _finding(name: str, check: Callable[[Any], str | Note], subject: Subject) -> Finding:
+    try:
+        with encoder_at_fault():
+            seen = check(subject)
+    except Breach as breach:
+        return Finding(name, "fail", breach.seen, breach.fix)
+    except TrialFailure as failure:
+        return Finding(name, "fail", failure.reason, "the message names the line")
+    return Finding(name, *seen) if isinstance(seen, Note) else Finding(name, "pass", seen)
+
+
+def _must_have(subject: Subject) -> str:
+    for requirement in contract.MUST_HAVE.values():
+        requirement(subject)
+    return f"input_size {subject.input_size}: keeps the contract"
+
+
+def _parameters(subject: Subject) -> Note:
+    mlp = Subject(
+        load_encoder_class(MLP), subject.settings.model_copy(update={"encoder_arguments": {}}), subject.family
+    )
+    counts = []
+    for each in (subject, mlp):
+        encoder = each.construct()
+        each.posterior(encoder, each.context(2, 8))  # layers may take their size from the first input
+        counts.append(num_parameters(encoder))
+    own, reference = counts
+    return Note("info", f"{own:,}, {own / reference:.2f} times those of mlp ({reference:,})")
+
+
+def _costs(encoder_class: type, encoder: str, params: Params, preset: str) -> list[Finding]:
+    grid = params.grids.get(preset)
+    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else (_environments(params, preset), 1)
+    mlp_class, costs = load_encoder_class(MLP), []
+    for environment in environments:
+        own, mlp = (
+            Subject(each, _settings(params, environment, name, preset), load_family(environment))
+            for each, name in ((encoder_class, encoder), (mlp_class, "mlp"))
+        )
+        try:
+            costs.append(practice.measure_cost(own, mlp))
+        except TrialFailure as failure:
+            return [Finding("gradient step", "fail", f"at the sizes of {environment}: {failure.reason}")]
+    steps = "; ".join(
+        f"{cost.environment} {cost.milliseconds:.1f} ms ({cost.milliseconds / cost.milliseconds_mlp:.2f} times mlp)"
+        for cost in costs
+    )
+    hours = num_seeds * sum(cost.milliseconds * cost.num_steps for cost in costs) / 3.6e6
+    hours_mlp = num_seeds * sum(cost.milliseconds_mlp * cost.num_steps for cost in costs) / 3.6e6
+    projected = f"{hours:.1f} h of gradient steps for {len(costs)} environments x {num_seeds} seeds here"
+    return [
+        Finding("gradient step", "info", steps),
+        Finding(f"{preset}, projected", "info", f"{projected} (mlp: {hours_mlp:.1f} h)"),
+    ]
+
+
+def _environments(params: Params, preset: str) -> list[str]:
+    """Those for which the preset has an evaluation; where there is none the first one, which will say so."""
+    return evaluated_families(params, preset) or families()[:1]
+
+
+def _settings(params: Params, environment: str, encoder: str, preset: str) -> Settings:
+    agent = encoder_agent(params, encoder)
+    return trial_settings(params, environment=environment, agent=agent, seed=0, preset=preset)

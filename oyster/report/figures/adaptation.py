@@ -1,0 +1,70 @@
+"""How fast an encoder adapts: return by adaptation trajectory, between the two scripted bounds."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from oyster.report.figures.curves import count_axis, curves
+from oyster.report.figures.style import INK, Svg, encoder_keys, figure, key, panel
+from oyster.report.read.results import Results
+from oyster.report.statistics.words import number
+
+BOUNDS = {"task_known": ("task known", (4, 2)), "doing_nothing": ("doing nothing", (1, 1.5))}  # name, dashes
+
+
+def adaptation(results: Results) -> dict[str, Svg]:
+    """Return of the last meta-test at each adaptation trajectory; tasks and evaluations are averaged."""
+    encoders = results.grid.encoders
+    panels = {}
+    for environment in results.grid.environments:
+        frame = _by_seed(results, environment)
+        bounds = results.scripted[results.scripted.environment == environment]
+        if len(frame) == 0:
+            continue
+
+        def draw(axes: Axes, frame: pd.DataFrame = frame, bounds: pd.DataFrame = bounds) -> None:
+            for name, (_, dashes) in BOUNDS.items():
+                if len(bounds):
+                    axes.axhline(bounds[name].mean(), color=INK, linewidth=1, dashes=dashes, zorder=1.5)
+            curves(axes, frame, encoders, "number", "return", step="trajectory")
+            axes.set(xlabel="adaptation trajectory", ylabel="return, mean over test tasks")
+            count_axis(axes)
+
+        panels[environment] = panel(environment, draw, encoder_keys(encoders) + bound_keys(len(bounds) > 0))
+    return panels
+
+
+def bound_keys(known: bool) -> list:
+    """The legend's entries of the scripted bounds; none where they are not known."""
+    bounds = BOUNDS.values() if known else ()
+    return [key(words, None, linestyle=(0, dashes), linewidth=1) for words, dashes in bounds]
+
+
+def _by_seed(results: Results, environment: str) -> pd.DataFrame:
+    frame = results.adaptation[results.adaptation.environment == environment]
+    frame = frame.groupby(["encoder", "seed", "status", "trajectory"], as_index=False)["return"].mean()
+    return frame.assign(number=frame.trajectory + 1)
+
+
+def alt(results: Results, environment: str) -> str:
+    frame = _by_seed(results, environment).query("status == 'finished'")
+    parts = []
+    for encoder in results.grid.encoders:
+        means = frame[frame.encoder == encoder].groupby("number")["return"].mean()
+        if len(means):
+            first, last = number(means.iloc[0]), number(means.iloc[-1])
+            parts.append(f"{encoder} {first} in the first, {last} in trajectory {len(means)}")
+    bounds = results.scripted[results.scripted.environment == environment]
+    scripted = "".join(f"; {words} {number(bounds[name].mean())}" for name, (words, _) in BOUNDS.items() if len(bounds))
+    return f"Return by adaptation trajectory on {environment}, means of seeds: {'; '.join(parts)}{scripted}."
+
+
+CAPTION = """\
+The last meta-test, trajectory by trajectory: the first runs on the prior, later ones on what was inferred from all
+before (some environments keep the prior for several). Thin: one seed, mean over test tasks and evaluations. Thick:
+mean of seeds, with its 95 % Student-t interval as a band from three seeds on, cut at the panel's edges. Dotted and
+dashed: what needs no training, doing nothing and acting with the task known."""
+
+
+FIGURES = [
+    figure("adaptation", "adaptation", "Return by adaptation trajectory", CAPTION, adaptation, alt),
+]

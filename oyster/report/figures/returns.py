@@ -1,0 +1,139 @@
+"""The answer drawn: the return of every seed, with mean and interval, and what others published."""
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+
+from oyster.report import published, tables
+from oyster.report.best_fixed import single_answers
+from oyster.report.figures.style import INK, PAPER, RULE, Svg, dot, figure, gid, key, label, looks, note, panel
+from oyster.report.read.results import Results
+from oyster.report.statistics.intervals import interval
+from oyster.report.statistics.words import number
+
+LEADERBOARD, EARLIER = "published leaderboard", "published earlier run"
+SINGLE, DASHES = "best single answer", (2, 1.5)
+BEYOND = 0.6  # of the range of all points: how far an interval may widen the axis to either side
+
+
+def returns(results: Results) -> dict[str, Svg]:
+    """A dot a seed, a bar at their mean, a whisker over its interval; what needs no context; published figures where
+    they compare."""
+    singles = single_answers(results)
+    return {name: _returns(results, name, singles.get(name)) for name in results.grid.environments}
+
+
+def _returns(results: Results, environment: str, single: float | None) -> Svg:
+    encoders = results.grid.encoders
+    trials = results.trials.query("status == 'finished' and environment == @environment")
+    if len(trials) == 0:
+        return note(environment, "no finished trial yet")
+    marks, entries = _published(results, environment)
+
+    def draw(axes: Axes) -> None:
+        axes.set_xlim(*_limits(trials, marks, entries, single))
+        if single is not None:
+            axes.axvline(single, color=INK, linewidth=1, dashes=DASHES, zorder=1.5)
+        for row, (encoder, look) in enumerate(looks(encoders).items()):
+            ours = trials[trials.encoder == encoder]
+            for trial in ours.itertuples():
+                value = trial.meta_test_return
+                dot(axes, value, row, look, gid(encoder, environment, trial.seed, value))
+            if len(ours):
+                _mean_and_interval(axes, ours.meta_test_return, row)
+            theirs = marks[marks.encoder == encoder]
+            for source, mark, size in ((LEADERBOARD, "D", 5), (EARLIER, "o", 3.5)):
+                values = theirs.value[theirs.source == source]
+                axes.plot(
+                    values, [row + 0.36] * len(values), mark, color=PAPER, markeredgecolor=INK, markersize=size,
+                    markeredgewidth=0.9,
+                )  # fmt: skip
+        if len(entries):
+            heights = [len(encoders) + 0.2 * (place % 3 - 1) for place in range(len(entries))]
+            axes.plot(
+                entries, heights, "d", color=PAPER, markeredgecolor=INK, markersize=4, markeredgewidth=0.7, alpha=0.8
+            )
+        rows = [label(encoder) for encoder in encoders] + ["published entries"] * bool(len(entries))
+        axes.axhline(len(encoders) - 0.42, color=RULE, linewidth=0.8, visible=bool(len(entries)))
+        axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="meta-test return", ylabel="")
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=5))
+        axes.set_yticks(range(len(rows)), rows)
+        axes.grid(axis="y", visible=False)
+
+    keys = [
+        key("one seed", "o"),
+        key("mean of seeds", "|", markersize=11, markeredgewidth=2.2),
+        key("95 % interval", "_", markersize=11),
+    ]
+    if single is not None:
+        keys.append(key(SINGLE, None, linestyle=(0, DASHES), linewidth=1))
+    if len(marks):
+        keys.append(key(LEADERBOARD, "D", color=PAPER, markeredgecolor=INK))
+        keys.append(key(EARLIER, "o", color=PAPER, markeredgecolor=INK, markersize=3.5))
+    return panel(environment, draw, keys, height=1.3 + 0.42 * (len(encoders) + bool(len(entries))))
+
+
+def _mean_and_interval(axes: Axes, values: pd.Series, row: int) -> None:
+    """A bar at the mean, a line over its interval; an arrowhead where that runs on beyond the axes."""
+    axes.plot([values.mean()] * 2, [row - 0.27, row + 0.27], color=INK, linewidth=2.2, zorder=2.5)
+    low, high, _ = interval(values)  # NaN, hence nothing drawn, where the seeds have no spread
+    left, right = axes.get_xlim()
+    axes.plot([max(low, left), min(high, right)], [row, row], color=INK, linewidth=1, zorder=2)
+    for cut, end, mark in ((low < left, left, "<"), (high > right, right, ">")):
+        if cut:
+            axes.plot([end], [row], mark, color=INK, markersize=4, clip_on=False, zorder=4)
+
+
+def _limits(trials: pd.DataFrame, marks: pd.DataFrame, entries: pd.Series, single: float | None) -> tuple[float, float]:
+    """Of the x-axis: all points, and the intervals as far as they leave the points legible."""
+    points = pd.concat([trials.meta_test_return, marks.value, entries, pd.Series(single, dtype=float)])
+    low, high = points.min(), points.max()
+    room = BEYOND * (high - low) or 1.0
+    intervals = [interval(values) for _, values in trials.groupby("encoder").meta_test_return]
+    widest = pd.DataFrame(intervals, columns=["low", "high", "method"])
+    low, high = max(min(low, widest.low.min()), low - room), min(max(high, widest.high.max()), high + room)
+    margin = 0.04 * (high - low) or 0.5
+    return low - margin, high + margin
+
+
+def _published(results: Results, environment: str) -> tuple[pd.DataFrame, pd.Series]:
+    """source, encoder, value of published baselines; and the values of all other leaderboard entries.
+
+    Both empty where the budgets differ: a mark beside the dots would invite a comparison that means nothing.
+    """
+    board = published.leaderboard().query("environment == @environment").dropna(subset=["value"])
+    board = board.assign(encoder=board.model.str.removesuffix("_encoder"), source=LEADERBOARD)
+    earlier = published.by_seed().query("environment == @environment").assign(source=EARLIER)
+    baseline = board.type == "baseline"
+    marks = pd.concat([board[baseline], earlier])[["source", "encoder", "value"]]
+    marks = marks[marks.encoder.isin(results.grid.encoders)]
+    entries = board.value[~baseline]
+    return (marks, entries) if tables.comparable(results) else (marks.head(0), entries.head(0))
+
+
+def alt(results: Results, environment: str) -> str:
+    trials = results.trials.query("status == 'finished' and environment == @environment")
+    parts = []
+    for encoder in results.grid.encoders:
+        values = trials.meta_test_return[trials.encoder == encoder]
+        low, high, method = interval(values)
+        if len(values):
+            between = method if pd.isna(low) else f"95 % interval {number(low)} to {number(high)}"
+            seeds = "1 seed" if len(values) == 1 else f"{len(values)} seeds"
+            parts.append(f"{encoder} mean {number(values.mean())} of {seeds}, {between}")
+    if parts and environment in (singles := single_answers(results)):
+        parts.append(f"{SINGLE} {number(singles[environment])}")
+    return f"Meta-test return of every seed on {environment}: {'; '.join(parts) or 'no finished trial yet'}."
+
+
+CAPTION = """\
+A dot a finished seed, a bar at their mean, a line over the 95 % interval of that mean (Student-t below ten seeds,
+bootstrap from ten on; none where all seeds agree; an arrowhead where it runs on beyond the panel). Dashed: the best
+single answer for all test tasks, which needs no context, where it is known. Open marks are published figures, drawn
+only where the budget is theirs: a diamond for the leaderboard's mean of the same encoder, small circles for the seeds
+of the earlier published run, and a row of all other leaderboard entries. Each environment has its own scale."""
+
+
+FIGURES = [
+    figure("returns", "answer", "Meta-test return of every seed", CAPTION, returns, alt),
+]

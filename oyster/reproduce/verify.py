@@ -1,0 +1,200 @@
+"""Does a recorded result hold? Its hashes, then a rerun, compared by one function.
+
+Training is chaotic: on the same kind of hardware a rerun gives the same bytes or something has changed. On another kind
+it may (neighbouring CPUs often round alike); else the numbers drift apart however right both are, and only the start
+can be compared, within a tolerance.
+"""
+
+import json
+import random
+import tempfile
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oyster.algorithms.pearl.encoder_file import file_sha256, find_encoder_file
+from oyster.algorithms.pearl.learner import Row
+from oyster.algorithms.settings import Settings
+from oyster.reproduce.comparison import Difference, compare, compare_starts
+from oyster.runtime import provenance
+from oyster.runtime.errors import InputError
+from oyster.runtime.key_file import differing, find_key_file, place_of
+from oyster.runtime.records import WEIGHTS, find_weights, problems, read_json, write_csv, write_json
+from oyster.trial.run import Trial, run_trial
+from oyster.trial.saved_agent import recorded_settings
+
+COMPARED = (
+    "start.json",
+    "metrics.json",
+    "progress.csv",
+    "adaptation.csv",
+    "posteriors.csv",
+    "trajectories.npz",
+    WEIGHTS,
+)
+
+
+class Verdict(NamedTuple):
+    """`word` is `identical`, `different` or `consistent` (other hardware, same start)."""
+
+    result: str
+    word: str
+    reason: str
+    certificate: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        return self.word != "different"
+
+    def __str__(self) -> str:
+        return f"{self.word.upper():10}  {self.result}: {self.reason}"
+
+
+# --- hashes -----------------------------------------------------------------------------------------------------------
+
+
+def check_hashes(result: Path) -> dict[str, str]:
+    """Each file that the result's key file lists: `holds`, `differs` or `not here`. Empty where it has no key."""
+    key_file = find_key_file(result)
+    if key_file is None:
+        return {}
+    wrong = {words.split()[0] for words in differing(key_file)}
+    checked = {}
+    for name in key_file.files:
+        there = place_of(key_file, name).exists()
+        checked[name] = ("differs" if name in wrong else "holds") if there else "not here"
+    return checked
+
+
+# --- rerun ------------------------------------------------------------------------------------------------------------
+
+
+def verify(
+    result: Path, *, iterations: int | None = None, device: str = "auto", say: Callable[[str], None] = print
+) -> Verdict:
+    """Check the hashes of the result in folder `result`, re-create it (or its first `iterations`), and compare.
+
+    Raises InputError where the folder holds no result or the encoder file that made it is not here.
+    """
+    recorded, settings = read_verifiable(result)
+    hashes = check_hashes(result)
+    say(f"{result}: {_in_words(hashes)}; re-creating {'all' if iterations is None else iterations} iterations")
+    if altered := [path for path, state in hashes.items() if state == "differs"]:
+        reason = f"not the files that its key file lists: {', '.join(altered)}"
+        return _verdict(result, "different", reason, recorded, None, hashes, iterations, None)
+
+    encoder_file = find_encoder_file(settings.encoder)
+    if file_sha256(encoder_file) != recorded["encoder_sha256"]:
+        raise InputError(
+            f"{encoder_file.name} is not the file that made {result}: its SHA-256 is not the one in provenance.json. "
+            f"Verify with the code of that commit: --commit {recorded['commit']}"
+        )
+    with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+        recreated = _rerun(settings, encoder_file, Path(folder) / "result", iterations, device)
+        here = json.loads((recreated / "provenance.json").read_text())
+        same_kind = provenance.kind(here) == provenance.kind(recorded)
+        difference = first_difference(result, recreated, iterations)
+        identical = difference is None
+        if not (identical or same_kind):
+            starts = result / "start.json", recreated / "start.json"
+            difference, agreement = compare_starts(*starts, settings.environment, settings.precision)
+    where = "the same kind of hardware" if same_kind else f"other hardware or versions ({_changed(recorded, here)})"
+    if difference:
+        word, reason = "different", str(difference)
+    elif identical:
+        word, compared = "identical", "every file"
+        if iterations is not None:
+            compared = f"the first {iterations} rows of progress.csv, and the start"
+        elif not find_weights(result).exists():
+            compared = "every file but the weights, which are not here"
+        reason = f"{compared}, to the last bit, on {where}"
+    else:
+        word = "consistent"
+        reason = f"on {where} {agreement}; what follows is chaotic and cannot be compared there"
+    return _verdict(result, word, reason, recorded, here, hashes, iterations, difference)
+
+
+def find_results(folder: Path, sample: int | None = None) -> list[Path]:
+    """The folders below (or at) `folder` that hold a result; `sample` of them drawn at random, where given."""
+    found = sorted(path.parent for path in folder.rglob("metrics.json"))
+    if not found:
+        raise InputError(
+            f"{folder} holds no result: no metrics.json there or below. Give a folder as results/benchmark."
+        )
+    if sample is None and len(found) > 1:
+        raise InputError(f"{folder} holds {len(found)} results. Give one of them, or --sample N to draw some.")
+    return found if sample is None else sorted(random.SystemRandom().sample(found, min(sample, len(found))))
+
+
+def _rerun(settings: Settings, encoder_file: Path, out: Path, iterations: int | None, device: str) -> Path:
+    if iterations is None:
+        run_trial(settings, encoder_file, out, device=device, record_failure=True)
+        return out
+    out.mkdir()
+    trial = Trial(settings, encoder_file, device)
+    rows = list(islice(trial.assemble().run(), iterations))
+    write_csv(out / "progress.csv", Row._fields, rows)
+    write_json(out / "start.json", trial.training.start())
+    identity = {"hardware": provenance.hardware(trial.device.type), "environment": provenance.environment()}
+    write_json(out / "provenance.json", {**provenance.commit(), **identity})
+    return out
+
+
+def first_difference(result: Path, recreated: Path, iterations: int | None) -> Difference | None:
+    """Weights alone may be absent: a fresh clone has none."""
+    for name in COMPARED if iterations is None else ("start.json", "progress.csv"):
+        recorded = _file(result, name)
+        if not recorded.exists() and name != WEIGHTS:
+            return Difference(name, 0, "(the file itself)", "missing", "there")
+        if recorded.exists() and (difference := compare(recorded, recreated / name, rows=iterations)):
+            return difference
+    return None
+
+
+def _file(result: Path, name: str) -> Path:
+    """A file of the result; weights may lie in their own tree, weights/… beside results/…."""
+    return find_weights(result) if name == WEIGHTS else result / name
+
+
+def read_verifiable(result: Path) -> tuple[dict[str, Any], Settings]:
+    """provenance.json, and the settings in it. InputError where they do not make a rerun possible."""
+    needed = ("metrics.json", "provenance.json", "progress.csv", "start.json")
+    if wrong := [problem for problem in problems(result) if problem.split()[0] in needed]:
+        raise InputError(f"{str(result)!r} is not a whole result: {', '.join(wrong)} there.")
+    recorded = read_json(result / "provenance.json")
+    settings = recorded_settings(recorded, result)
+    if odd := [key for key in ("encoder_sha256", "settings_sha256", "commit", "dirty") if key not in recorded]:
+        raise InputError(f"{str(result / 'provenance.json')!r} lacks {', '.join(odd)}: it is not what a trial wrote.")
+    try:
+        provenance.kind(recorded)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{str(result / 'provenance.json')!r} names no hardware and versions ({error}).") from error
+    return recorded, settings
+
+
+def _in_words(hashes: dict[str, str]) -> str:
+    if not hashes:
+        return "without a key, so that no hash says what was recorded"
+    counts = {state: list(hashes.values()).count(state) for state in ("holds", "differs", "not here")}
+    return "hashes of its key file: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
+def _changed(recorded: dict[str, Any], here: dict[str, Any]) -> str:
+    ours, theirs = provenance.kind(recorded), provenance.kind(here)
+    return ", ".join(f"{key}: {ours[key]} → {theirs[key]}" for key in ours if ours[key] != theirs[key])
+
+
+def _verdict(result, word, reason, recorded, here, hashes, iterations, difference) -> Verdict:
+    certificate = {
+        "result": str(result),
+        "verdict": word,
+        "reason": reason,
+        "iterations": "all" if iterations is None else iterations,
+        "hashes": hashes,
+        "first_difference": difference and {key: str(value) for key, value in difference._asdict().items()},
+        "recorded": {key: recorded[key] for key in ("commit", "dirty", "settings_sha256", "encoder_sha256")}
+        | {"kind": provenance.kind(recorded)},
+        "recreated": here and {key: here[key] for key in ("commit", "dirty")} | {"kind": provenance.kind(here)},
+    }
+    return Verdict(str(result), word, reason, certificate)

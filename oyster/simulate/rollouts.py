@@ -1,0 +1,282 @@
+"""See a result move: its saved weights roll out on the test tasks once more, adapting as in the meta-test.
+
+Without a seed of its own a simulation draws what the trial's last meta-test drew, so that it shows the very
+trajectories behind the recorded returns; the comparison with them is told.
+"""
+
+import csv
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from oyster.algorithms.pearl.encoder_file import file_sha256, find_encoder_file
+from oyster.algorithms.settings import Settings
+from oyster.envs.family import Step, TaskFamily
+from oyster.runtime import seeds
+from oyster.runtime.errors import InputError, describe
+from oyster.runtime.files import counts, sync_tree
+from oyster.runtime.key_file import differing, find_key_file
+from oyster.runtime.lock import exclusive, remove
+from oyster.runtime.records import WEIGHTS, check_place, find_weights, problems, read_json, scratch_folder, write_csv
+from oyster.simulate import render
+from oyster.trial.meta_test import MetaTest, meta_test
+from oyster.trial.run import Trial
+from oyster.trial.saved_agent import load_trial, recorded_settings
+
+TABLES = ("trajectories.csv", "returns.csv")
+PLOT = "trajectories.png"
+VIDEO, STILL = "task-{}.gif", "task-{}.png"
+
+
+class Simulation(NamedTuple):
+    """One meta-test of saved weights, all test tasks of it."""
+
+    settings: Settings
+    family: type[TaskFamily]
+    tasks: np.ndarray  # (task, parameter), the test tasks
+    trajectories: list[render.Trajectory]  # tasks in order, evaluations within, then in time
+    recorded: list[float] | None  # the returns in adaptation.csv, in the same order; None with a seed of one's own
+
+    def difference(self) -> float | None:
+        """The largest difference from a recorded return; None where there is nothing to compare."""
+        if self.recorded is None:
+            return None
+        if len(self.recorded) != len(self.trajectories):  # episodes that end by themselves ended otherwise
+            return math.inf
+        return max(abs(t.total - value) for t, value in zip(self.trajectories, self.recorded, strict=True))
+
+    def in_words(self) -> str:
+        difference = self.difference()
+        if difference is None:
+            return "new draws: these returns are others than the recorded ones"
+        if difference == 0:
+            return "the recorded meta-test once more: every return is that in adaptation.csv, to the last bit"
+        return (
+            f"returns differ by up to {difference:.3g} from those in adaptation.csv: other hardware, versions, code or "
+            "encoder than recorded (`python -m oyster verify` tells more)"
+        )
+
+
+def simulate(
+    result: Path,
+    *,
+    weights: Path | None = None,
+    encoder: str | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    video: bool = False,
+    warn: Callable[[str], None] = lambda message: None,
+) -> Simulation:
+    """Roll out the weights of the result in folder `result` on all of its test tasks.
+
+    weights, encoder: where they are not found beside the result and in encoders/. seed: draw start states and z anew.
+    InputError where something is missing or does not fit, or, for `video`, where nothing could be rendered.
+    """
+    settings, recorded_encoder = read_result(result)
+    file = find_encoder_file(encoder or settings.encoder)
+    if file_sha256(file) != recorded_encoder:
+        warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another encoder")
+    trial = load_trial(settings, file, require_weights(result) if weights is None else weights, device)
+    if video:
+        render.require_renderer(trial.family)
+    rows = recording(trial.family)(len(trial.test_tasks) * settings.evaluations)
+    test = _meta_test(trial, rows, seed)
+    recorded = recorded_returns(result / "adaptation.csv") if seed is None else None
+    trajectories = list(_trajectories(test, rows, settings))
+    return Simulation(settings, trial.family, trial.test_tasks, trajectories, recorded)
+
+
+def require_weights(result: Path) -> Path:
+    """The file of a result's weights. InputError where it is not here."""
+    place = find_weights(result)
+    key_file = find_key_file(result)
+    if key_file and place.is_file() and any(words.startswith(WEIGHTS) for words in differing(key_file)):
+        raise InputError(
+            f"{str(place)!r} are not the weights of {str(result)!r}: the key file lists another hash. `dvc checkout` "
+            "brings those of this commit, where they were trained here; training the trial again makes them."
+        )
+    if not place.is_file():
+        raise InputError(
+            f"The weights of {str(result)!r} are not here: no {str(place)!r}. `dvc pull` brings them from a remote, "
+            "training the trial again makes them, and --weights names another place."
+        )
+    return place
+
+
+def _meta_test(trial: Trial, rows: TaskFamily, seed: int | None) -> MetaTest:
+    """As after the trial's last iteration; with a seed, from streams that no training used."""
+    s = trial.settings
+    of_seed, after = (s.seed, s.num_iterations - 1) if seed is None else (seed, s.num_iterations)
+    rng = seeds.generator(of_seed, "meta_test", after)
+    with seeds.separate_torch_stream(of_seed, 1 + after):
+        return meta_test(trial.training.agent, rows, trial.test_tasks, s, rng)
+
+
+def read_result(result: Path) -> tuple[Settings, str]:
+    """Settings, and the encoder file's SHA-256. InputError where there is no result or a failed one."""
+    names = ("provenance.json", "metrics.json", "adaptation.csv")
+    if wrong := [problem for problem in problems(result) if problem.split()[0] in names]:
+        raise InputError(
+            f"{str(result)!r} holds no whole result: {', '.join(wrong)} there. Give a folder as "
+            "results/benchmark/point-robot/mlp/42."
+        )
+    origin, metrics = (read_json(result / name) for name in names[:2])
+    failure = metrics.get("failure")
+    if failure:
+        reason, iteration = (failure.get(key) for key in ("reason", "iteration")) if type(failure) is dict else "??"
+        raise InputError(f"{str(result)!r} has nothing to show: its trial failed in iteration {iteration}: {reason}.")
+    return recorded_settings(origin, result), str(origin.get("encoder_sha256"))
+
+
+def recorded_returns(path: Path) -> list[float]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [float(row["return"]) for row in csv.DictReader(file)]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise InputError(f"{str(path)!r} is not the table that a trial wrote: {describe(error)}.") from error
+
+
+# --- recording --------------------------------------------------------------------------------------------------------
+
+
+class _Episode(NamedTuple):
+    """What every row did between two resets, a step each."""
+
+    steps: list[Step]
+    qpos: list[np.ndarray | None]  # one more: before the first step too
+
+
+def recording(family: type[TaskFamily]) -> type[TaskFamily]:
+    """The family, with a memory: `episodes` of every row, and MuJoCo's positions in them."""
+
+    class Recording(family):
+        def __init__(self, num_rows: int):
+            super().__init__(num_rows)
+            self.episodes: list[_Episode] = []
+
+        def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            observation = super().reset(tasks, rng)
+            self.episodes.append(_Episode([], [self.qpos()]))
+            return observation
+
+        def step(self, action: np.ndarray) -> Step:
+            step = super().step(action)
+            self.episodes[-1].steps.append(step)
+            self.episodes[-1].qpos.append(self.qpos())
+            return step
+
+    return Recording
+
+
+def _trajectories(test: MetaTest, rows: TaskFamily, settings: Settings) -> Iterator[render.Trajectory]:
+    """What the meta-test counted, and no steps beyond the end of a row's trajectory."""
+    for row, run in enumerate(test.runs):
+        for number, (total, trace) in enumerate(zip(run.returns, run.traces, strict=True)):
+            episode, length = rows.episodes[number], len(trace) - rows.trace_at_reset
+            steps = episode.steps[:length]
+            rewards = [(step.sparse_reward if rows.sparse else step.reward)[row] for step in steps]
+            qpos = None if episode.qpos[0] is None else np.stack([each[row] for each in episode.qpos[: length + 1]])
+            yield render.Trajectory(run.task, run.evaluation, number, total, np.array(rewards), trace, qpos)
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def default_folder(settings: Settings) -> Path:
+    s = settings
+    return Path("simulations", s.preset, s.environment, s.agent, str(s.seed))
+
+
+def choose_tasks(text: str | None, num_tasks: int) -> list[int]:
+    """`0,3,7` → their numbers, in order; None: all. InputError for what is no test task."""
+    if text is None:
+        return list(range(num_tasks))
+    parts = [part.strip() for part in text.split(",")]
+    odd = [part for part in parts if not part.isdecimal() or int(part) >= num_tasks]
+    if odd:
+        raise InputError(f"--tasks {text}: '{odd[0]}' is no test task. They are 0 to {num_tasks - 1}, as in 0,3.")
+    return sorted({int(part) for part in parts})
+
+
+def write_simulation(
+    simulation: Simulation, tasks: Sequence[int], out: Path, *, video: bool, say: Callable[[str], None] = print
+) -> list[Path]:
+    """Write tables, plot and, with `video`, a GIF and a frame of it a task to the folder `out`, whole or not at all.
+
+    An earlier simulation there is replaced. InputError where `out` holds anything else.
+    """
+    check_place("--out", out)
+    _check_destination(out)
+    scratch = scratch_folder(out)
+    with exclusive(scratch):
+        try:
+            staged = scratch / "simulation"
+            shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed while writing it
+            staged.mkdir()
+            _write(simulation, tasks, staged, video, say)
+            sync_tree(staged)
+            if out.exists():
+                os.replace(out, scratch / "replaced")
+            os.replace(staged, out)
+        finally:
+            remove(scratch)
+    return sorted(out.iterdir())
+
+
+def _write(simulation: Simulation, tasks: Sequence[int], folder: Path, video: bool, say: Callable[[str], None]) -> None:
+    family, s = simulation.family, simulation.settings
+    title = f"{s.preset}: {s.environment}, {s.agent}, seed {s.seed}"
+    shown = [trajectory for trajectory in simulation.trajectories if trajectory.task in tasks]
+    _write_trajectories(folder / TABLES[0], simulation, shown)
+    _write_returns(folder / TABLES[1], simulation, shown)
+    (folder / PLOT).write_bytes(render.plot(family, simulation.tasks, shown, title))
+    for number, task in enumerate(tasks if video else ()):
+        say(f"drawing task {task} ({number + 1} of {len(tasks)})")
+        run = [trajectory for trajectory in shown if trajectory.task == task and trajectory.evaluation == 0]
+        gif = render.animate(family, simulation.tasks[task], run, title)
+        (folder / VIDEO.format(task)).write_bytes(gif)
+        (folder / STILL.format(task)).write_bytes(render.still(family, gif))
+
+
+def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[render.Trajectory]) -> None:
+    """A row a step; step 0, without a reward, where the trace knows the start state."""
+    family, first = simulation.family, 0 if simulation.family.trace_at_reset else 1
+    width = int(np.prod(simulation.trajectories[0].trace.shape[1:]))
+    columns = [family.trace_name] if width == 1 else [f"{family.trace_name}_{axis}" for axis in _axes(width)]
+    header = ["task", *family.parameter_names, "evaluation", "trajectory", "step", *columns, "reward"]
+    rows = (
+        [*_identity(simulation, t), first + k, *at.reshape(-1), t.reward[first + k - 1] if first + k else ""]
+        for t in shown
+        for k, at in enumerate(t.trace)
+    )
+    write_csv(path, header, rows)
+
+
+def _write_returns(path: Path, simulation: Simulation, shown: Iterable[render.Trajectory]) -> None:
+    header = ["task", *simulation.family.parameter_names, "evaluation", "trajectory", "steps", "return"]
+    write_csv(path, header, ([*_identity(simulation, t), len(t.reward), t.total] for t in shown))
+
+
+def _identity(simulation: Simulation, trajectory: render.Trajectory) -> list[Any]:
+    parameters = simulation.tasks[trajectory.task].tolist()
+    return [trajectory.task, *parameters, trajectory.evaluation, trajectory.number]
+
+
+def _axes(width: int) -> Sequence[str]:
+    return "xyz"[:width] if width <= 3 else [str(axis) for axis in range(width)]
+
+
+def _check_destination(out: Path) -> None:
+    pictures = {path.name for name in (VIDEO, STILL) for path in out.glob(name.format("*"))}
+    present = {path.name for path in out.glob("*") if counts(Path(path.name))}
+    foreign = sorted(present - {*TABLES, PLOT, *pictures})
+    if foreign:
+        raise InputError(
+            f"--out {str(out)!r} holds other files ({', '.join(map(repr, foreign[:3]))}). Give a folder of its own as "
+            "--out."
+        )

@@ -1,0 +1,113 @@
+"""The deterministic part of what a trial leaves: the same trial gives the same bytes.
+
+A trial that its encoder made fail writes every one of these files too, with what there was until then.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from oyster.algorithms.pearl.learner import MetaTraining, Row
+from oyster.algorithms.settings import Settings
+from oyster.envs.family import TaskFamily, scripted_returns
+from oyster.runtime.checkpoint import own_memory
+from oyster.runtime.errors import TrialFailure
+from oyster.runtime.records import WEIGHTS, write_csv, write_json
+from oyster.trial.meta_test import MetaTest, Run
+
+LAST_ITERATIONS = 5
+
+
+def write_results(
+    folder: Path,
+    settings: Settings,
+    family: type[TaskFamily],
+    test_tasks: np.ndarray,
+    training: MetaTraining | None,
+    failure: TrialFailure | None = None,
+) -> None:
+    """Write the RESULT_FILES of runtime.records but provenance.json, and weights.safetensors.
+
+    `training` is None where the encoder failed before there was any.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = training.rows if training else []
+    test = training.last_test if training and not failure else None
+    write_json(folder / "metrics.json", _metrics(settings, family, test_tasks, rows, test, failure))
+    write_json(folder / "start.json", training.start() if training else {})
+    write_csv(folder / "progress.csv", Row._fields, rows)
+    _write_adaptation(folder / "adaptation.csv", family, test_tasks, test)
+    _write_posteriors(folder / "posteriors.csv", settings.latent_dim, test)
+    trace = np.zeros((0,), np.float32) if test is None else _traces(test.runs, len(test_tasks))
+    np.savez_compressed(folder / "trajectories.npz", **{family.trace_name: trace})
+    save_file(own_memory(_weights(training)), folder / WEIGHTS)
+
+
+def _weights(training: MetaTraining | None) -> dict[str, torch.Tensor]:
+    """Empty where there are none, or where it is the encoder's state_dict that made the trial fail."""
+    try:
+        return training.agent.weights() if training else {}
+    except TrialFailure:
+        return {}
+
+
+def _metrics(settings: Settings, family, test_tasks, rows: list[Row], test: MetaTest | None, failure) -> dict:
+    last = [row.meta_test_return for row in rows[-LAST_ITERATIONS:]]
+    return {
+        "environment": settings.environment,
+        "encoder": settings.agent,  # the names of before agents and presets: files of then and now are one format
+        "seed": settings.seed,
+        "budget": settings.preset,
+        "meta_test_return": test and test.meta_test_return(),
+        "meta_test_return_last5": test and float(np.mean(last)),
+        "trajectory_returns": test.trajectory_returns() if test else [],
+        "task_returns": test.task_returns() if test else [],
+        "scripted_returns": scripted_returns(family, test_tasks),
+        "failure": failure and {"reason": failure.reason, "iteration": failure.iteration},
+    }
+
+
+def _write_adaptation(path: Path, family: type[TaskFamily], test_tasks: np.ndarray, test: MetaTest | None) -> None:
+    header = ["task", *family.parameter_names, "evaluation", "trajectory", "return"]
+    rows = (
+        [run.task, *test_tasks[run.task].tolist(), run.evaluation, trajectory, value]
+        for run in (test.runs if test else [])
+        for trajectory, value in enumerate(run.returns)
+    )
+    write_csv(path, header, rows)
+
+
+def _write_posteriors(path: Path, latent_dim: int, test: MetaTest | None) -> None:
+    """Row k of a run is the q(z|c) that trajectory k's z was drawn from; one more is that after the last."""
+    header = ["task", "evaluation", "trajectory"]
+    header += [f"{name}_{k}" for name in ("mean", "variance") for k in range(latent_dim)]
+    rows = (
+        [
+            run.task,
+            run.evaluation,
+            trajectory,
+            *mean.tolist(),
+            *([""] * latent_dim if variance is None else variance.tolist()),
+        ]
+        for run in (test.runs if test else [])
+        for trajectory, (mean, variance) in enumerate(run.posteriors)
+    )
+    write_csv(path, header, rows)
+
+
+def _traces(runs: list[Run], num_tasks: int) -> np.ndarray:
+    """(task, evaluation, trajectory, step, …) float32; NaN beyond the end of a shorter run or trajectory."""
+    num_trajectories = max(len(run.traces) for run in runs)
+    num_steps = max(len(trace) for run in runs for trace in run.traces)
+    shape = (num_tasks, len(runs) // num_tasks, num_trajectories, num_steps, *runs[0].traces[0].shape[1:])
+    traces = np.full(shape, np.nan, np.float32)
+    for run in runs:
+        for k, trace in enumerate(run.traces):
+            traces[run.task, run.evaluation, k, : len(trace)] = trace
+    return traces
+
+
+def num_parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

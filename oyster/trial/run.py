@@ -1,0 +1,290 @@
+"""One encoder, one environment, one seed: assemble, train, record."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from oyster.algorithms.pearl.agent import Agent, encoder_sizes
+from oyster.algorithms.pearl.contract import require_contract
+from oyster.algorithms.pearl.encoder_file import file_sha256, load_encoder_class
+from oyster.algorithms.pearl.learner import MetaTraining, Row
+from oyster.algorithms.pearl.training_state import capture, restore
+from oyster.algorithms.settings import Settings
+from oyster.envs import load_family
+from oyster.envs.family import split_tasks
+from oyster.runtime import provenance, seeds
+from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint
+from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
+from oyster.runtime.errors import InputError, Stopped, TrialFailure, encoder_at_fault
+from oyster.runtime.files import printable
+from oyster.runtime.key_file import write_key_file
+from oyster.runtime.lock import exclusive, remove
+from oyster.runtime.records import (
+    RESULT_FILES,
+    RUNNING,
+    WEIGHTS,
+    check_destination,
+    check_place,
+    is_whole,
+    publish,
+    read_json,
+    scratch_folder,
+    write_csv,
+    write_json,
+)
+from oyster.trial.results import num_parameters, write_results
+from rlkit.torch import pytorch_util as ptu
+
+OnProgress = Callable[[MetaTraining, Row | None], None]
+
+
+class Trial:
+    """Everything that one trial needs, assembled; `training` is None until the encoder has been constructed."""
+
+    def __init__(self, settings: Settings, encoder_file: Path, device: str = "auto"):
+        """InputError for a device that is not there, an unknown environment or an unreadable encoder file."""
+        self.settings, self.encoder_file = settings, encoder_file
+        self.device = choose_device(device)
+        self.family = load_family(settings.environment)
+        self.encoder_class = load_encoder_class(encoder_file)
+        tasks = self.family.draw_tasks(settings.train_tasks + settings.test_tasks, settings.task_seed)
+        self.train_tasks, self.test_tasks = split_tasks(tasks, settings.train_tasks, settings.test_tasks)
+        self.training: MetaTraining | None = None
+        self.warnings: list[str] = []  # what the contract's checks saw that is no breach
+
+    def assemble(self) -> MetaTraining:
+        """Construct the encoder and the agent. TrialFailure where the encoder's constructor raises."""
+        s = self.settings
+        fix_arithmetic(s.threads)
+        ptu.set_gpu_mode(self.device.type == "cuda")
+        self.warnings = require_contract(self.encoder_class, s, self.family)
+        seeds.seed_torch(s.seed)
+        dims = self.family.observation_dim, self.family.action_dim
+        input_size, output_size = encoder_sizes(
+            *dims, s.latent_dim, s.use_information_bottleneck, s.use_next_obs_in_context
+        )
+        with encoder_at_fault():
+            encoder = self.encoder_class(
+                hidden_sizes=list(s.encoder_hidden_sizes),
+                input_size=input_size,
+                output_size=output_size,
+                **deepcopy(s.encoder_arguments),
+            ).to(self.device)
+        agent = Agent(encoder, *dims, s.latent_dim, s.net_size, s.use_information_bottleneck).to(self.device)
+        self.training = MetaTraining(s, agent, self.family, self.train_tasks, self.test_tasks)
+        return self.training
+
+    def identity(self) -> dict[str, str]:
+        """What a checkpoint must share with this trial to be gone on from. Its code: the key in the scratch's name."""
+        return {
+            "settings": settings_sha256(self.settings),
+            "encoder file": file_sha256(self.encoder_file),
+            "torch": torch.__version__,
+            "device": self.device.type,
+        }
+
+
+class CarriedKey(NamedTuple):
+    """The key that the result is to carry (oyster/key.py): the trial only hands it on."""
+
+    text: str
+    parts: dict[str, Any]
+    off_lock: list[str]
+
+
+def run_trial(
+    settings: Settings,
+    encoder_file: Path,
+    out: Path,
+    *,
+    key: CarriedKey | None = None,
+    weights: Path | None = None,
+    device: str = "auto",
+    record_failure: bool = False,
+    replace: bool = False,
+    checkpoint_minutes: float = 5.0,
+    before_training: Callable[[], None] = lambda: None,
+    stop_asked: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda training, row: None,
+    warn: Callable[[str], None] = lambda message: None,
+) -> None:
+    """Train and write the result to `out` (the weights to `weights`, where given), whole or not at all.
+
+    A run that was killed goes on from its newest checkpoint. Where the encoder makes the trial fail: TrialFailure,
+    nothing written; with `record_failure` (a pipeline's way) the failure is the result, and scratch that another trial
+    left is dropped instead of refused. `replace`: a result that is there gives way. `before_training` is called once
+    all code is loaded, and may refuse. Stopped, after a checkpoint, soon after `stop_asked` says so.
+    """
+    check_place("--out", out)
+    scratch = scratch_folder(out, key and key.text)
+    _check_destination(out, weights, settings, encoder_file, scratch, replace)
+    trial = Trial(settings, encoder_file, device)
+    before_training()
+    origin = _origin(trial) | ({"key": key.text} if key else {})  # now: what fails here must not fail after training
+    for problem in origin["unreadable"]:
+        warn(f"provenance lacks what cannot be read: {problem}")
+    if settings.precision == "bfloat16" and not multiplies_bfloat16(trial.device):
+        warn("this processor has no bfloat16 arithmetic: the trial will take longer than in float32, not less")
+    with exclusive(scratch):
+        if _is_published(out, weights, settings, encoder_file):  # killed between its arrival and the end
+            remove(scratch)
+            return
+        check_destination(out, weights, replace=replace)  # again: one may have arrived while the lock was waited for
+        attempt = _Attempt(trial, scratch, checkpoint_minutes, stop_asked, on_progress, warn)
+        failure = None
+        try:
+            attempt.train(drop_foreign=record_failure)
+        except TrialFailure as error:
+            if not record_failure:
+                remove(scratch)
+                raise
+            failure = error
+        result = scratch / "result"
+        shutil.rmtree(result, ignore_errors=True)  # of a run that was killed while writing it
+        write_results(result, settings, trial.family, trial.test_tasks, trial.training, failure)
+        write_json(result / "provenance.json", origin | _effort(trial, attempt))
+        if key:
+            files = [result / name for name in (*RESULT_FILES, WEIGHTS)]
+            write_key_file(result, key.text, key.parts, files, off_lock=key.off_lock)
+        publish(result, out, weights)
+        remove(scratch)
+
+
+def _check_destination(
+    out: Path, weights: Path | None, settings: Settings, encoder_file: Path, scratch: Path, replace: bool
+) -> None:
+    """Before anything is loaded; a result of this very trial whose scratch is still there is let through."""
+    if not (scratch.exists() and _is_published(out, weights, settings, encoder_file)):
+        check_destination(out, weights, replace=replace)
+
+
+def _is_published(out: Path, weights: Path | None, settings: Settings, encoder_file: Path) -> bool:
+    """Whether `out` holds the whole result of this very trial."""
+    if not is_whole(out, weights):
+        return False
+    recorded = read_json(out / "provenance.json")
+    asked = settings_sha256(settings), file_sha256(encoder_file)
+    return asked == (recorded.get("settings_sha256"), recorded.get("encoder_sha256"))
+
+
+class _Attempt:
+    """Trains a trial in this process, from its newest checkpoint on, and leaves checkpoints."""
+
+    def __init__(self, trial: Trial, scratch: Path, checkpoint_minutes: float, stop_asked, on_progress, warn):
+        self.trial, self.scratch, self.stop_asked = trial, scratch, stop_asked
+        self.on_progress, self.warn = on_progress, warn
+        self.checkpoints = CheckpointFolder(scratch / "checkpoints", trial.identity())
+        self.interval = 60.0 * checkpoint_minutes
+        self.started = self.saved = time.monotonic()
+        self.seconds_before = 0.0  # spent in processes that were killed, up to the checkpoint
+        self.iteration_seconds: list[float] = []
+
+    def elapsed(self) -> float:
+        return self.seconds_before + time.monotonic() - self.started
+
+    def train(self, drop_foreign: bool) -> None:
+        training = self.trial.assemble()
+        for warning in self.trial.warnings:
+            self.warn(warning)
+        self._resume(training, drop_foreign)
+        for row in training.run(self._after_gradient_step):
+            self.iteration_seconds.append(round(self.elapsed(), 3))
+            self._show_others(training)
+            self.on_progress(training, row)
+            if training.iteration < self.trial.settings.num_iterations:
+                self._save(training)
+                self._stop_if_asked(training)
+
+    def _after_gradient_step(self, training: MetaTraining) -> None:
+        self.on_progress(training, None)
+        if time.monotonic() - self.saved > self.interval or self.stop_asked():
+            self._save(training)
+            self._stop_if_asked(training)
+
+    def _stop_if_asked(self, training: MetaTraining) -> None:
+        if self.stop_asked():
+            raise Stopped(f"in iteration {training.iteration}; its checkpoint is in {self.checkpoints.folder}")
+
+    def _show_others(self, training: MetaTraining) -> None:
+        """What `oyster status` reads from another terminal."""
+        seconds, of = self.iteration_seconds, self.trial.settings.num_iterations
+        write_json(self.scratch / RUNNING, {"iteration_seconds": seconds, "num_iterations": of})
+        write_csv(self.scratch / "progress.csv", Row._fields, training.rows)
+
+    def _save(self, training: MetaTraining) -> None:
+        checkpoint = capture(training)
+        checkpoint.state.update(seconds=self.elapsed(), iteration_seconds=self.iteration_seconds)
+        self.checkpoints.save(checkpoint)
+        self.saved = time.monotonic()
+
+    def _resume(self, training: MetaTraining, drop_foreign: bool) -> None:
+        try:
+            checkpoint = self.checkpoints.load_newest(self.warn)
+        except ForeignCheckpoint as foreign:
+            folder = self.checkpoints.folder.parent
+            if not drop_foreign:
+                raise InputError(
+                    f"{folder} holds a checkpoint of another trial (other {foreign}): this one cannot go on from it. "
+                    "Remove that folder to start from the beginning, or give another --out."
+                ) from None
+            self.warn(f"dropped a checkpoint of another trial (other {foreign}); starting from the beginning")
+            shutil.rmtree(self.checkpoints.folder)
+            return
+        if checkpoint is None:
+            return
+        restore(training, checkpoint)
+        self.seconds_before = checkpoint.state["seconds"]
+        self.iteration_seconds = checkpoint.state["iteration_seconds"]
+        self.warn(f"going on from iteration {training.iteration}, gradient step {training.gradient_steps}")
+
+
+def settings_sha256(settings: Settings) -> str:
+    return provenance.sha256_of_json(settings.model_dump(mode="json"))
+
+
+def _origin(trial: Trial) -> dict:
+    """All of provenance.json that is known before training."""
+    commit = provenance.commit()
+    problem = provenance.environment_problem()
+    return commit | {
+        "unreadable": commit["unreadable"] + ([problem] if problem else []),
+        "settings": trial.settings.model_dump(mode="json"),
+        "settings_sha256": settings_sha256(trial.settings),
+        "encoder_sha256": file_sha256(trial.encoder_file),
+        "environment": provenance.environment(),
+        "hardware": provenance.hardware(trial.device.type),
+        "device": trial.device.type,
+        "precision": trial.settings.precision,
+        "threads": trial.settings.threads,
+        "command": printable(" ".join(["python", "-m", "oyster", *sys.argv[1:]])),
+    }
+
+
+def _effort(trial: Trial, attempt: "_Attempt") -> dict:
+    """The rest: what training took, and what its checks warned of."""
+    training, wall_seconds = trial.training, attempt.elapsed()
+    gradient_steps = training.gradient_steps if training else 0
+    return {
+        "warnings": trial.warnings,
+        "wall_seconds": round(wall_seconds, 3),
+        "iteration_seconds": attempt.iteration_seconds,
+        "environment_steps": training.store.size if training else 0,
+        "gradient_steps": gradient_steps,
+        "gradient_steps_per_second": round(gradient_steps / wall_seconds, 3),
+        "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
+        "parameters": _count_parameters(training),
+    }
+
+
+def _count_parameters(training: MetaTraining | None) -> int | None:
+    """Of the encoder; None where it cannot say."""
+    with suppress(TrialFailure), encoder_at_fault():
+        return num_parameters(training.agent.context_encoder) if training else None
+    return None

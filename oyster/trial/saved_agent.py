@@ -1,0 +1,66 @@
+"""A trial's agent as it was when training ended: built from the recorded settings, filled with the saved weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.encoder_state import differing_weights
+from oyster.algorithms.settings import Settings
+from oyster.before import settings_of_before
+from oyster.runtime.errors import InputError, TrialFailure, describe
+from oyster.runtime.provenance import sha256_of_json
+from oyster.trial.run import Trial
+
+
+def recorded_settings(provenance: Mapping[str, Any], result: Path) -> Settings:
+    """The settings in a provenance.json. InputError where they are not those that a trial wrote."""
+    place, recorded = repr(str(result / "provenance.json")), provenance.get("settings")
+    if sha256_of_json(recorded) != provenance.get("settings_sha256"):
+        raise InputError(f"The settings in {place} are not those that were recorded: their SHA-256 is another one.")
+    try:
+        return Settings.model_validate(settings_of_before(recorded))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "settings"
+        raise InputError(f"The settings in {place} cannot be used: {where}: {first['msg']}") from None
+
+
+def load_trial(settings: Settings, encoder_file: Path, weights: Path, device: str = "auto") -> Trial:
+    """The trial assembled, its agent holding what the file `weights` holds.
+
+    InputError where that is no weights file, or one of other networks.
+    """
+    state = read_weights(weights)
+    trial = Trial(settings, encoder_file, device)
+    try:
+        agent = trial.assemble().agent
+    except TrialFailure as failure:
+        raise InputError(f"{encoder_file.name} does not construct at these settings: {failure.reason}") from failure
+    fill(agent, state, weights, encoder_file)
+    return trial
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """InputError where the file cannot be read as safetensors."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{str(path)!r} cannot be read as a safetensors file: {describe(error)}") from error
+
+
+def fill(agent: Agent, state: Mapping[str, torch.Tensor], weights: Path, encoder_file: Path) -> None:
+    """Put what the file `weights` holds into the agent. InputError where it is of other networks."""
+    if odd := differing_weights(agent, state):
+        own = agent.weights()
+        shapes = [tuple(each[odd[0]].shape) if odd[0] in each else "missing" for each in (state, own)]
+        raise InputError(
+            f"{str(weights)!r} holds other networks than {encoder_file.name} at these settings: {odd[0]} is "
+            f"{shapes[0]} there, expected {shapes[1]} ({len(odd)} arrays differ)."
+        )
+    agent.load_weights(dict(state))

@@ -1,1 +1,0 @@
-"""From a tree of results to tables, figures and one page. Reads files only; imports nothing of the engine."""
