@@ -44,7 +44,7 @@ def repeat(trial: Trial, variant: str) -> np.ndarray:
     if variant == CARRIED:
         carry_state(agent)
     if variant == CAPPED:
-        agent.infer = lambda context: infer(context[:, -trial.training.context_length :])
+        agent.infer = lambda context: infer(context[:, -trial.training.learner.context_length :])
     for repetition in range(REPETITIONS):
         if variant == SAME_STARTS:
             starts = np.random.default_rng([1, repetition % START_SETS])
@@ -84,7 +84,9 @@ def carry_state(agent: Agent) -> None:
 def variants(trial: Trial) -> list[str]:
     longest = trial.settings.num_steps_per_eval - trial.family.horizon  # context of the last trajectory
     carried = [CARRIED] if trial.training.agent.is_recurrent else []
-    capped = [CAPPED] if longest > trial.training.context_length else []  # to its end, as long as training's contexts
+    capped = (
+        [CAPPED] if longest > trial.training.learner.context_length else []
+    )  # to its end, as long as training's contexts
     return [PROTOCOL, SAME_STARTS, SAMPLED, *carried, *capped]
 
 

@@ -34,9 +34,9 @@ REPEATS = 5
 
 
 def training(environment: str, **changes):
-    """A benchmark trial's MetaTraining before its first step."""
+    """A benchmark trial's Training before its first step."""
     settings = trial_settings(load_params(), environment=environment, agent="mlp", seed=0, preset="benchmark")
-    trial = Trial(settings.model_copy(update=changes), find_encoder_file("mlp"), "cpu")
+    trial = Trial(settings.model_copy(update=changes), {"encoder": find_encoder_file("mlp")}, "cpu")
     return trial.assemble()
 
 
@@ -62,7 +62,7 @@ def collection(trained, rows: int, trajectories: int) -> float:
     z = torch.zeros(rows, s.latent_dim)
     started = time.perf_counter()
     for _ in range(trajectories):
-        rollout(family, tasks, trained.agent, z, family.horizon, **generators)
+        rollout(family, tasks, trained.agent.actor(z, generators["actions"]), family.horizon, generators["resets"])
     return rows * trajectories * family.horizon / (time.perf_counter() - started)
 
 
@@ -101,18 +101,18 @@ def rollout_table() -> list[dict]:
 def outside_gradient_steps(environment: str, precision: str) -> dict:
     """The share of an iteration after the first that is not gradient steps, from a sample of them."""
     trained = training(environment, precision=precision, num_train_steps_per_itr=1)
-    trained._collect()
-    trained.iteration = 1
+    trained.learner._collect()
+    trained.learner.iteration = 1
     started = time.perf_counter()
-    trained._collect()
+    trained.learner._collect()
     collected = time.perf_counter() - started
     steps = []
     for _ in range(6):
         started = time.perf_counter()
-        trained._take_gradient_step()
+        trained.learner._take_gradient_step()
         steps.append(time.perf_counter() - started)
     started = time.perf_counter()
-    trained._meta_test()
+    trained.meta_test()
     tested = time.perf_counter() - started
     full = trial_settings(load_params(), environment=environment, agent="mlp", seed=0, preset="benchmark")
     learning = full.num_train_steps_per_itr * statistics.median(steps)

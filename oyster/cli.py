@@ -100,7 +100,13 @@ def train(environment, agent, encoder, seed, preset, overrides, out, weights, wo
         read, environment=environment, agent=chosen, seed=seed, preset=preset, overrides=parse_overrides(overrides)
     )
     expected = expected_key(word, settings) if word else None
-    train_trial(settings, file, Options(out, weights, expected, **options), lambda line: say(line, err=True), Stop())
+    train_trial(
+        settings,
+        {"encoder": file},
+        Options(out, weights, expected, **options),
+        lambda line: say(line, err=True),
+        Stop(),
+    )
 
 
 def _is_path(encoder: str) -> bool:

@@ -25,8 +25,14 @@ DIGITS = 16
 VERSIONS = ("torch", "mujoco", "gymnasium", "numpy")  # the packages that a trial computes with
 ENGINE = "oyster.trial.run"  # the module that runs a trial, and so what it imports
 REPORT = ("oyster/report", "oyster/envs/pictures", "reports/published", "reports/without_context.csv")
-ALGORITHM = ("oyster/algorithms/", "oyster/rlkit/")
-NAMES = ("agent", "preset", "encoder", "encoder_arguments", "environment")  # settings that are no part of the settings'
+NAMES = (
+    "agent",
+    "algorithm",
+    "preset",
+    "encoder",
+    "encoder_arguments",
+    "environment",
+)  # settings that are no part of the settings'
 
 
 class Key(NamedTuple):
@@ -41,16 +47,19 @@ class Tree:
 
     def __init__(self) -> None:
         self._hashes: dict[Path, str] = {}
+        self._algorithms: dict[str, list[Path]] = {}
         self._families: dict[str, dict[str, str]] = {}
         self._user_files: dict[Path, dict[str, Any]] = {}
 
-    def trial_key(self, settings: Settings, encoder_file: Path) -> Key:
-        """InputError where a file cannot be read."""
+    def trial_key(self, settings: Settings, sources: Mapping[str, Path]) -> Key:
+        """`sources`: the user's files, by what they are. InputError where a file cannot be read."""
         settings_part = {key: value for key, value in settings.model_dump(mode="json").items() if key not in NAMES}
+        arguments = {name: getattr(settings, f"{name}_arguments", {}) for name in sources}
         parts = {
-            **self._engine,
+            "engine": self._sha256s(self._engine),
+            "algorithm": self._sha256s(self._algorithm(settings.algorithm)),
             "family": self._family(settings.environment),
-            "encoder": self._user_file(encoder_file) | {"arguments": settings.encoder_arguments},
+            **{name: self._user_file(file) | {"arguments": arguments[name]} for name, file in sources.items()},
             "settings": settings_part,
             "versions": self.locked_versions,
         }
@@ -80,24 +89,24 @@ class Tree:
         return [f"{name} {here}, locked {locked}" for name, here, locked in versions if here != locked]
 
     @cached_property
-    def _engine(self) -> dict[str, dict[str, str]]:
-        """The files that a trial of any family loads: the engine's, and those of its algorithm."""
-        parts: dict[str, dict[str, str]] = {"engine": {}, "algorithm": {}}
-        for name, digest in self._sha256s(self._engine_files).items():
-            parts["algorithm" if name.startswith(ALGORITHM) else "engine"][name] = digest
-        return parts
+    def _engine(self) -> list[Path]:
+        """The files that a trial of any algorithm and family loads."""
+        return closure([_module_file(ENGINE)])
 
-    @cached_property
-    def _engine_files(self) -> list[Path]:
-        rlkit = source_files([ROOT / "oyster" / "rlkit"], ".py")  # an encoder may import any of it
-        return closure([_module_file(ENGINE), *rlkit])
+    def _algorithm(self, name: str) -> list[Path]:
+        """The files that an algorithm loads beside the engine; of rlkit all, since an encoder may import any."""
+        if name not in self._algorithms:
+            rlkit = source_files([ROOT / "oyster" / "rlkit"], ".py")
+            loaded = closure([_module_file(f"oyster.algorithms.{name}.learner"), *rlkit])
+            self._algorithms[name] = [file for file in loaded if file not in self._engine]
+        return self._algorithms[name]
 
     def _family(self, environment: str) -> dict[str, str]:
         """A family's file, what it imports beside the engine, and the data that it reads."""
         if environment not in self._families:
             file = family_file(environment)
             data = [file.parent / name for name in load_family(environment).files]
-            own = [each for each in [*closure([file]), *data] if each not in self._engine_files]
+            own = [each for each in [*closure([file]), *data] if each not in self._engine]
             packages = {f"package {name}": number for name, number in self._packages(file).items()}
             self._families[environment] = self._sha256s(own) | packages
         return self._families[environment]

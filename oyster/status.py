@@ -51,14 +51,15 @@ class State(NamedTuple):
 def keyed_trials(params: Params, grid: str, tree: Tree | None = None) -> list[Keyed]:
     """Every trial of a grid with its key. InputError where an encoder's file is missing."""
     tree = tree or Tree()
-    return [Keyed(each, tree.trial_key(each.settings, encoder_of(each))) for each in trials(params, grid)]
+    return [Keyed(each, tree.trial_key(each.settings, sources_of(each))) for each in trials(params, grid)]
 
 
-def encoder_of(trial: Trial) -> Path:
+def sources_of(trial: Trial) -> dict[str, Path]:
+    """The user's files that determine a trial's agent."""
     file = ENCODERS / f"{trial.settings.encoder}.py"
     if not file.is_file():
         raise InputError(f"agents.{trial.settings.agent}.encoder: there is no encoders/{file.name}.")
-    return file
+    return {"encoder": file}
 
 
 def report_key(params: Params, grid: str, keyed: Iterable[Keyed], tree: Tree) -> Key:

@@ -28,7 +28,7 @@ def settings(environment: str, encoder: str = "mlp", seed: int = 5, **changes) -
 
 
 def outputs(trial: Settings, out: Path) -> dict[str, bytes]:
-    run_trial(trial, find_encoder_file(trial.encoder), out, device="cpu")
+    run_trial(trial, {"encoder": find_encoder_file(trial.encoder)}, out, device="cpu")
     return {name: (out / name).read_bytes() for name in DETERMINISTIC}
 
 
@@ -79,7 +79,7 @@ def _with_threads(family, threads):
 
 def test_intra_op_threads_come_from_the_settings(tmp_path):
     torch.set_num_threads(2)
-    run_trial(settings("point-robot"), find_encoder_file("mlp"), tmp_path / "out", device="cpu")
+    run_trial(settings("point-robot"), {"encoder": find_encoder_file("mlp")}, tmp_path / "out", device="cpu")
     assert torch.get_num_threads() == 1
 
 
@@ -95,7 +95,7 @@ def test_seeds_differ_in_every_stream():
 def test_other_seeds_change_initialisation_collection_batches_and_test(tmp_path):
     trainings = []
     for seed in (1, 2):
-        training = Trial(settings("cheetah-vel", seed=seed), find_encoder_file("mlp"), "cpu").assemble()
+        training = Trial(settings("cheetah-vel", seed=seed), {"encoder": find_encoder_file("mlp")}, "cpu").assemble()
         weights = {name: value.clone() for name, value in training.agent.state_dict().items()}
         row = next(training.run())
         trainings.append((training, weights, row))
@@ -118,7 +118,7 @@ def test_global_generators_are_left_alone():
         ("point-robot", "attention"),
         ("sparse-point-robot", "recurrent"),
     ):
-        trial = Trial(settings(environment, encoder), find_encoder_file(encoder), "cpu")
+        trial = Trial(settings(environment, encoder), {"encoder": find_encoder_file(encoder)}, "cpu")
         random.seed(7)
         before = random.getstate(), np.random.get_state()[1].tolist()
         training = trial.assemble()

@@ -231,17 +231,19 @@ def test_arguments_from_params_that_the_constructor_does_not_take_are_named():
 def test_a_refused_encoder_trains_nothing_and_can_be_recorded(tmp_path):
     refused = path("pools_over_tasks")
     with pytest.raises(TrialFailure, match="posteriors of the others"):
-        oyster.trial.run.run_trial(tiny(refused.stem), refused, tmp_path / "refused", device="cpu")
+        oyster.trial.run.run_trial(tiny(refused.stem), {"encoder": refused}, tmp_path / "refused", device="cpu")
     assert not (tmp_path / "refused").exists()
-    oyster.trial.run.run_trial(tiny(refused.stem), refused, tmp_path / "recorded", device="cpu", record_failure=True)
+    oyster.trial.run.run_trial(
+        tiny(refused.stem), {"encoder": refused}, tmp_path / "recorded", device="cpu", record_failure=True
+    )
     assert "posteriors of the others" in (tmp_path / "recorded/metrics.json").read_text()
 
 
 @pytest.mark.parametrize("file", [ENCODERS / "mlp.py", path("dropout"), path("gru")], ids=lambda file: file.stem)
 def test_the_check_leaves_every_result_as_it_was(file, tmp_path, monkeypatch):
-    oyster.trial.run.run_trial(tiny(file.stem), file, tmp_path / "checked", device="cpu")
+    oyster.trial.run.run_trial(tiny(file.stem), {"encoder": file}, tmp_path / "checked", device="cpu")
     monkeypatch.setattr(oyster.trial.run, "require_contract", lambda *_: [])
-    oyster.trial.run.run_trial(tiny(file.stem), file, tmp_path / "unchecked", device="cpu")
+    oyster.trial.run.run_trial(tiny(file.stem), {"encoder": file}, tmp_path / "unchecked", device="cpu")
     for name in (*RESULT_FILES, WEIGHTS):
         if name != "provenance.json":
             assert (tmp_path / "checked" / name).read_bytes() == (tmp_path / "unchecked" / name).read_bytes(), name

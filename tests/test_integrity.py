@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.algorithms.pearl import learner
 from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.envs.family import split_tasks
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
+from oyster.trial import training as training_module
 from oyster.trial.meta_test import MetaTest, Run
 from oyster.trial.run import Trial
 
@@ -62,14 +62,14 @@ def test_train_and_test_tasks_are_disjoint(environment, budget):
 
 @pytest.mark.parametrize("environment, encoder", CASES)
 def test_poisoned_replay_changes_nothing_in_a_meta_test(environment, encoder):
-    training = Trial(settings(environment, encoder), find_encoder_file(encoder), "cpu").assemble()
+    training = Trial(settings(environment, encoder), {"encoder": find_encoder_file(encoder)}, "cpu").assemble()
     next(training.run())
-    clean = training._meta_test()
-    training.store.rows.fill_(float("nan"))
-    for buffer in (training.replay, training.context):
+    clean = training.meta_test()
+    training.learner.store.rows.fill_(float("nan"))
+    for buffer in (training.learner.replay, training.learner.context):
         for which in range(len(buffer.sizes)):
             buffer.replace(which, [])
-    poisoned = training._meta_test()
+    poisoned = training.meta_test()
     assert [run.returns for run in poisoned.runs] == [run.returns for run in clean.runs]
     for ours, theirs in zip(poisoned.runs, clean.runs, strict=True):
         for (mean, _), (other, _) in zip(ours.posteriors, theirs.posteriors, strict=True):
@@ -90,27 +90,30 @@ def test_testing_does_not_disturb_training(environment, encoder, monkeypatch, tm
     else:
         file = find_encoder_file(encoder)
     trial = settings(environment, encoder if encoder != "dropout" else "mlp", evaluations=1)
-    with_test = _after_training(Trial(trial, file, "cpu"))
+    with_test = _after_training(Trial(trial, {"encoder": file}, "cpu"))
     nothing = MetaTest([Run(0, 0, [0.0], [], [])])
-    monkeypatch.setattr(learner, "meta_test", lambda *arguments: nothing)
-    without = _after_training(Trial(trial, file, "cpu"))
+    monkeypatch.setattr(training_module, "meta_test", lambda *arguments: nothing)
+    without = _after_training(Trial(trial, {"encoder": file}, "cpu"))
     assert without[0] == with_test[0]
     for name, weight in with_test[1].items():
         assert torch.equal(weight, without[1][name]), name
 
 
 def test_sparse_rewards_reach_the_context_and_the_reported_return_only():
-    training = Trial(settings("sparse-point-robot", "mlp"), find_encoder_file("mlp"), "cpu").assemble()
+    training = Trial(settings("sparse-point-robot", "mlp"), {"encoder": find_encoder_file("mlp")}, "cpu").assemble()
     next(training.run())
-    everything = np.arange(training.store.size)[None]
-    next_observation, reward = training.store.gather(everything)[3][0], training.store.gather(everything)[5][0, :, 0]
-    context_reward = training.store.gather_context(everything, next_observation=False)[0, :, -1]
-    tasks = np.empty((training.store.size, 2))
-    for task, episodes in enumerate(training.replay.episodes):
+    everything = np.arange(training.learner.store.size)[None]
+    next_observation, reward = (
+        training.learner.store.gather(everything)[3][0],
+        training.learner.store.gather(everything)[5][0, :, 0],
+    )
+    context_reward = training.learner.store.gather_context(everything, next_observation=False)[0, :, -1]
+    tasks = np.empty((training.learner.store.size, 2))
+    for task, episodes in enumerate(training.learner.replay.episodes):
         for start, length in episodes:
             tasks[start : start + length] = training.train_tasks[task]
     distance = np.linalg.norm(next_observation.numpy() - tasks, axis=-1)
     np.testing.assert_allclose(reward, -distance, atol=1e-6)  # what the critics learn from is dense
     np.testing.assert_allclose(context_reward, np.where(distance <= 0.2, 1 - distance, 0), atol=1e-6)
     assert all(value >= 0 for run in training.last_test.runs for value in run.returns)  # what is reported is sparse
-    assert min(training.train_returns) >= 0
+    assert min(training.learner.train_returns) >= 0

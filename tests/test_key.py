@@ -14,7 +14,7 @@ from oyster.grid import load_params, trial_settings, trials
 from oyster.key import Tree, closure, differences, text_of
 from oyster.runtime.errors import InputError
 from oyster.runtime.key_file import differing, find_key_file, missing_or_cut, write_key_file
-from oyster.status import encoder_of, keyed_trials
+from oyster.status import keyed_trials, sources_of
 
 ROOT = Path(__file__).resolve().parents[1]
 MLP = ROOT / "encoders" / "mlp.py"
@@ -23,7 +23,7 @@ PARAMS = load_params(ROOT / "params.yaml")
 
 
 def key_of(encoder: Path = MLP, **changes):
-    return Tree().trial_key(trial_settings(PARAMS, **ASKED | changes), encoder)
+    return Tree().trial_key(trial_settings(PARAMS, **ASKED | changes), {"encoder": encoder})
 
 
 # --- what is in it ----------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ import oyster
 from oyster.trial.run import run_trial
 from oyster.algorithms.settings import Settings
 settings = Settings.model_validate(settings.model_dump())
-run_trial(settings, Path("encoders/{agent}.py"), Path({str(tmp_path / "out")!r}), device="cpu")
+run_trial(settings, {{"encoder": Path("encoders/{agent}.py")}}, Path({str(tmp_path / "out")!r}), device="cpu")
 ours = [module for name, module in sys.modules.items() if name.split(".")[0] in ("oyster", "rlkit")]
 print(json.dumps(sorted({{module.__file__ for module in ours if getattr(module, "__file__", None)}})))
 """
@@ -65,7 +65,7 @@ print(json.dumps(sorted({{module.__file__ for module in ours if getattr(module, 
 def test_names_and_what_is_beside_a_trial_change_no_key():
     plain = key_of()
     renamed = trial_settings(PARAMS, **ASKED | {"agent": ("other", PARAMS.agents["mlp"])})
-    assert Tree().trial_key(renamed, MLP).text == plain.text
+    assert Tree().trial_key(renamed, {"encoder": MLP}).text == plain.text
     assert re.fullmatch("[0-9a-f]{16}", plain.text)
     for name in ("oyster/cli.py", "oyster/grid.py", "oyster/key.py", "oyster/status.py", "oyster/before.py"):
         assert name not in plain.parts["engine"]
@@ -97,7 +97,7 @@ def test_an_encoders_file_arguments_and_packages_are_part_of_it(tmp_path):
     (name, number), *others = key_of(mine).parts["encoder"]["packages"].items()
     assert name == "scipy" and re.fullmatch(r"[\d.]+", number) and not others
     with_heads = trial_settings(PARAMS, **ASKED | {"agent": "attention"})
-    assert Tree().trial_key(with_heads, MLP).parts["encoder"]["arguments"] == {"num_heads": 4}
+    assert Tree().trial_key(with_heads, {"encoder": MLP}).parts["encoder"]["arguments"] == {"num_heads": 4}
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
@@ -132,7 +132,7 @@ def test_a_thousand_keys_take_no_time():
     tree = Tree()
     settings = [each.settings for each in trials(PARAMS, "benchmark")[::3]]  # of one seed
     seeds = [each.model_copy(update={"seed": n}) for each in settings for n in range(40)]
-    found = {tree.trial_key(each, ROOT / "encoders" / f"{each.encoder}.py").text for each in seeds}
+    found = {tree.trial_key(each, {"encoder": ROOT / "encoders" / f"{each.encoder}.py"}).text for each in seeds}
     assert len(found) == 40 * len(settings)
     assert len(tree._hashes) < 100  # each file was read once
 
@@ -149,7 +149,7 @@ def test_an_agent_without_a_file_is_named():
     params = type(PARAMS).model_validate(content)
     with pytest.raises(InputError, match=r"agents\.mlp\.encoder: there is no encoders/nowhere\.py"):
         keyed_trials(params, "demo")
-    assert encoder_of(trials(PARAMS, "demo")[0]).name == "mlp.py"
+    assert sources_of(trials(PARAMS, "demo")[0])["encoder"].name == "mlp.py"
 
 
 # --- key files --------------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ import torch
 
 from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.encoder_file import find_encoder_file
-from oyster.algorithms.pearl.learner import FIRST_STEPS, MetaTraining
+from oyster.algorithms.pearl.learner import FIRST_STEPS
 from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import CANARY, FOLDER
 from oyster.trial.run import Trial
+from oyster.trial.training import Training
 from tests.plain.plain_pearl import PlainPearl
 
 NETWORKS = ("context_encoder", "qf1", "qf2", "vf", "policy", "target_vf")
@@ -28,8 +29,8 @@ def settings(environment: str, encoder: str, **changes) -> Settings:
     return Settings.model_validate(resolved.model_dump() | changes)
 
 
-def assembled(s: Settings) -> MetaTraining:
-    return Trial(s, find_encoder_file(s.encoder), "cpu").assemble()
+def assembled(s: Settings) -> Training:
+    return Trial(s, {"encoder": find_encoder_file(s.encoder)}, "cpu").assemble()
 
 
 def parameters(agent: Agent) -> dict[str, list[torch.Tensor]]:
@@ -43,14 +44,14 @@ def test_every_network_moves_in_every_step(environment, encoder):
     training, moved = assembled(s), []
     before = [parameters(training.agent)]
 
-    def look(training: MetaTraining) -> None:
+    def look(training: Training) -> None:
         now = parameters(training.agent)
         still = {
             name
             for name in NETWORKS
             if not any(torch.any(old != new) for old, new in zip(before[0][name], now[name], strict=True))
         }
-        moved.append((training.gradient_steps, still))
+        moved.append((training.learner.gradient_steps, still))
         before[0] = now
 
     list(training.run(look))
@@ -58,7 +59,7 @@ def test_every_network_moves_in_every_step(environment, encoder):
     assert [(step, still) for step, still in moved if still] == []
 
 
-# --- a whole trial, followed by tests/plain/plain_pearl.py -------------------------------------------------------------
+# --- a whole trial, followed by tests/plain/plain_pearl.py ------------------------------------------------------------
 
 
 def networks_of(pearl: PlainPearl) -> dict[str, list[torch.Tensor]]:
@@ -84,7 +85,7 @@ def test_a_whole_trial_is_what_an_independent_pearl_makes_of_the_same_draws(monk
     copy_weights(training.agent, pearl)
     start = parameters(training.agent)
 
-    batches, latents, step, draw_latent = [], [], training.gradient_step, Agent.draw_latent
+    batches, latents, step, draw_latent = [], [], training.learner.gradient_step, Agent.draw_latent
 
     def watched_step(batch):
         batches.append([part.clone() for part in batch])
@@ -95,7 +96,7 @@ def test_a_whole_trial_is_what_an_independent_pearl_makes_of_the_same_draws(monk
         latents.append(torch.from_numpy(noise))
         return draw_latent(agent, posterior, rng)
 
-    training.gradient_step = watched_step
+    training.learner.gradient_step = watched_step
     monkeypatch.setattr(Agent, "draw_latent", watched_latent)
     for iteration, row in enumerate(training.run()):
         ours, taken = parameters(training.agent), len(batches)

@@ -23,7 +23,7 @@ def trial():
     settings = trial_settings(
         load_params(ROOT / "params.yaml"), environment="point-robot", agent="recurrent", seed=0, preset="demo"
     )
-    trial = Trial(settings, find_encoder_file("recurrent"), "cpu")
+    trial = Trial(settings, {"encoder": find_encoder_file("recurrent")}, "cpu")
     trial.assemble()
     return trial
 
@@ -90,6 +90,6 @@ def test_the_cap_is_tried_where_a_meta_test_explores_more_than_training_shows(sc
     settings = trial_settings(
         load_params(ROOT / "params.yaml"), environment=environment, agent=encoder, seed=0, preset="benchmark"
     )
-    trial = Trial(settings, find_encoder_file(encoder), "cpu")
+    trial = Trial(settings, {"encoder": find_encoder_file(encoder)}, "cpu")
     trial.assemble()
     assert ("capped_context" in script["variants"](trial)) is capped

@@ -1,4 +1,4 @@
-"""What a trial shows while it runs: a line an iteration in a log, a live line on a terminal."""
+"""What a trial shows while it runs: a line per iteration in a log, a live line on a terminal."""
 
 import csv
 import io
@@ -36,7 +36,8 @@ def shown(terminal: bool) -> tuple[TrialProgress, io.StringIO]:
 
 
 def at(iteration: int, steps_taken: int) -> SimpleNamespace:
-    return SimpleNamespace(iteration=iteration, steps_taken=steps_taken)
+    learner = SimpleNamespace(gradient_steps=60 * iteration + steps_taken)
+    return SimpleNamespace(iteration=iteration, share=steps_taken / 60, learner=learner)
 
 
 def row(value: float) -> SimpleNamespace:
@@ -76,13 +77,13 @@ def test_a_terminal_gets_a_live_line(clock):
         clock.now += 10
         progress(at(0, 41), None)
         (task,) = progress.bar.tasks
-        assert (task.total, task.completed, task.description) == (120, 41, "point-robot mlp 7")
+        assert (task.total, task.completed, task.description) == (2, pytest.approx(41 / 60), "point-robot mlp 7")
         assert task.fields == {"iteration": "1/2", "speed": "4", "latest": "not yet"}
         clock.now += 10
         progress(at(1, 0), row(-12.345))
-        assert task.completed == 60 and task.fields == {"iteration": "2/2", "speed": "3", "latest": "-12.35"}
+        assert task.completed == 1 and task.fields == {"iteration": "2/2", "speed": "3", "latest": "-12.35"}
         progress(at(2, 0), row(-1.0))
-        assert task.completed == 120 and task.fields["iteration"] == "2/2"  # there is no third
+        assert task.completed == 2 and task.fields["iteration"] == "2/2"  # there is no third
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.getvalue())
     assert re.search(r"point-robot mlp 7 .*iteration 2/2  \d+ steps/s  return -1\.00", plain)
     assert "meta_test_return" not in plain  # the log's line
@@ -95,10 +96,10 @@ def test_the_live_line_is_not_redrawn_at_every_step(clock):
         for step in range(1, 11):
             clock.now += 0.6 * REFRESH_SECONDS
             progress(at(0, step), None)
-        assert task.completed == 10
+        assert task.completed == pytest.approx(10 / 60)
         clock.now += 0.6 * REFRESH_SECONDS
         progress(at(0, 11), None)
-        assert task.completed == 10
+        assert task.completed == pytest.approx(10 / 60)
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -302,7 +302,7 @@ def test_a_trial_records_both(tree, tmp_path, monkeypatch, off_lock):
         load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=1, preset="canary"
     ).model_copy(update={"num_iterations": 7, "num_train_steps_per_itr": 2, "evaluations": 1})
     monkeypatch.setattr("oyster.trial.run.Trial.identity", lambda self: {})  # the sources are not in this tree
-    run_trial(settings, find_encoder_file("mlp"), tmp_path / "out", device="cpu")
+    run_trial(settings, {"encoder": find_encoder_file("mlp")}, tmp_path / "out", device="cpu")
     record = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert record["dirty"] is True and record["environment"]["off_lock"] == ["numpy 1.0.0, locked 9.9.9"]
 

@@ -39,7 +39,7 @@ def settings(environment: str = "sparse-point-robot", **changes) -> Settings:
 
 def run(out: Path, *, minutes: float = 0.0, warn=lambda message: None, **changes) -> None:
     """Run the trial; with minutes=0 it leaves a checkpoint after every gradient step."""
-    run_trial(settings(**changes), ENCODER, out, checkpoint_minutes=minutes, device="cpu", warn=warn)
+    run_trial(settings(**changes), {"encoder": ENCODER}, out, checkpoint_minutes=minutes, device="cpu", warn=warn)
 
 
 def kill_at(module, name: str, call: int, after: bool) -> None:
@@ -183,14 +183,14 @@ def test_checkpoint_of_another_encoder_is_refused(tmp_path, killed):
     other = tmp_path / "recurrent.py"
     other.write_text(ENCODER.read_text() + "\n# edited\n")
     with pytest.raises(InputError, match="encoder file"):
-        run_trial(settings(), other, out, device="cpu")
+        run_trial(settings(), {"encoder": other}, out, device="cpu")
 
 
 def test_a_pipeline_drops_a_foreign_checkpoint_and_says_so(tmp_path, killed):
     out = tmp_path / "result"
     checkpoints_of_a_killed_run(killed, out)
     warnings = []
-    run_trial(settings(seed=4), ENCODER, out, device="cpu", record_failure=True, warn=warnings.append)
+    run_trial(settings(seed=4), {"encoder": ENCODER}, out, device="cpu", record_failure=True, warn=warnings.append)
     assert any("dropped a checkpoint of another trial (other settings)" in warning for warning in warnings)
     assert out.exists()
 

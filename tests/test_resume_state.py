@@ -112,17 +112,17 @@ def stop_at(step: int, monkeypatch) -> None:
 def stopped_run(step: int, encoder: Path, out: Path, minutes: float) -> None:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
         stop_at(step, patch)
-        run_trial(settings(), encoder, out, device="cpu", checkpoint_minutes=minutes)
+        run_trial(settings(), {"encoder": encoder}, out, device="cpu", checkpoint_minutes=minutes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_encoders_state_and_its_draws_go_on(kind, tmp_path):
     encoder = encoder_of(kind, tmp_path)
-    run_trial(settings(), encoder, tmp_path / "whole", device="cpu")
+    run_trial(settings(), {"encoder": encoder}, tmp_path / "whole", device="cpu")
     stopped_run(6, encoder, tmp_path / "stopped", minutes=0)  # in the first iteration,
     stopped_run(STEPS, encoder, tmp_path / "stopped", minutes=0)  # and again in the second
     notes = []
-    run_trial(settings(), encoder, tmp_path / "stopped", device="cpu", warn=notes.append)
+    run_trial(settings(), {"encoder": encoder}, tmp_path / "stopped", device="cpu", warn=notes.append)
     assert notes == [f"going on from iteration 1, gradient step {5 + STEPS - 1}"]
     assert outputs(tmp_path / "stopped") == outputs(tmp_path / "whole")
 
@@ -132,7 +132,7 @@ def test_these_encoders_would_learn_otherwise_without_their_state(kind, tmp_path
     """Or the test above would show nothing."""
     losses = []
     for start in (0, 40):
-        training = Trial(settings(num_iterations=1), encoder_of(kind, tmp_path), "cpu").assemble()
+        training = Trial(settings(num_iterations=1), {"encoder": encoder_of(kind, tmp_path)}, "cpu").assemble()
         encoder = training.agent.context_encoder
         for module in (encoder, encoder.inner):
             if hasattr(module, "steps"):
@@ -165,14 +165,17 @@ def test_a_checkpoint_comes_every_so_many_minutes_and_after_every_iteration(cloc
     saved, save = [], trial_module.CheckpointFolder.save
 
     def watched(folder, checkpoint):
-        saved.append((checkpoint.state["iteration"], checkpoint.state["steps_taken"]))
+        state = checkpoint.state["training"]["learner"]
+        saved.append((state["iteration"], state["steps_taken"]))
         return save(folder, checkpoint)
 
     monkeypatch.setattr(trial_module.CheckpointFolder, "save", watched)
-    run_trial(settings(), find_encoder_file("mlp"), tmp_path / "out", device="cpu", checkpoint_minutes=4.5)
+    run_trial(settings(), {"encoder": find_encoder_file("mlp")}, tmp_path / "out", device="cpu", checkpoint_minutes=4.5)
     assert saved == [(0, 5), (0, 10), (1, 0), (1, 5), (1, 10)]
     saved.clear()
-    run_trial(settings(), find_encoder_file("mlp"), tmp_path / "seldom", device="cpu", checkpoint_minutes=NEVER)
+    run_trial(
+        settings(), {"encoder": find_encoder_file("mlp")}, tmp_path / "seldom", device="cpu", checkpoint_minutes=NEVER
+    )
     assert saved == [(1, 0)]
 
 
@@ -180,7 +183,7 @@ def test_the_time_before_a_stop_counts(clock, tmp_path):
     encoder, out = find_encoder_file("mlp"), tmp_path / "out"
     stopped_run(STEPS + 8, encoder, out, minutes=4.5)
     clock.now += 1e6  # nobody was training
-    run_trial(settings(), encoder, out, device="cpu")
+    run_trial(settings(), {"encoder": encoder}, out, device="cpu")
     record = json.loads((out / "provenance.json").read_text())
     again = STEPS - 5  # the checkpoint was taken after five steps of the second iteration
     assert record["wall_seconds"] == 60.0 * (STEPS + 5 + again)
@@ -192,7 +195,7 @@ def test_the_time_before_a_stop_counts(clock, tmp_path):
 
 
 def trial(**changes) -> Trial:
-    return Trial(settings(**changes), find_encoder_file("mlp"), "cpu")
+    return Trial(settings(**changes), {"encoder": find_encoder_file("mlp")}, "cpu")
 
 
 def test_a_checkpoint_belongs_to_settings_torch_and_device(monkeypatch):
@@ -216,7 +219,14 @@ def test_a_trial_of_another_key_has_a_scratch_of_its_own(tmp_path):
     stopped_run(6, encoder, out, minutes=0)
     left = sorted(records.scratch_folder(out).rglob("*.checkpoint"))
     said = []
-    run_trial(settings(), encoder, out, key=CarriedKey("0123456789abcdef", {}, []), device="cpu", warn=said.append)
+    run_trial(
+        settings(),
+        {"encoder": encoder},
+        out,
+        key=CarriedKey("0123456789abcdef", {}, []),
+        device="cpu",
+        warn=said.append,
+    )
     assert not any("going on" in line for line in said)
     assert left and sorted(records.scratch_folder(out).rglob("*.checkpoint")) == left
 
@@ -228,5 +238,5 @@ def test_a_checkpoint_that_differs_in_one_of_them_is_refused(key, tmp_path, monk
     identity = Trial.identity
     monkeypatch.setattr(Trial, "identity", lambda self: identity(self) | {key: "another"})
     with pytest.raises(trial_module.InputError, match=rf"checkpoint of another trial \(other {key}\)"):
-        run_trial(settings(), encoder, out, device="cpu")
+        run_trial(settings(), {"encoder": encoder}, out, device="cpu")
     assert records.scratch_folder(out).exists()

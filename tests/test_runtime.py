@@ -74,7 +74,7 @@ def test_every_trial_sets_them(all_wrong):
     settings = trial_settings(
         load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=1, preset="canary"
     )
-    Trial(settings, find_encoder_file("mlp"), "cpu").assemble()
+    Trial(settings, {"encoder": find_encoder_file("mlp")}, "cpu").assemble()
     found = switches()
     assert found == fixed()
 

@@ -36,7 +36,7 @@ def tree(tmp_path_factory) -> Path:
         settings = trial_settings(params, environment=environment, agent=encoder, seed=1, preset="canary")
         settings = settings.model_copy(update={"num_train_steps_per_itr": 10})
         folders = [root / kind / "canary" / environment / encoder / "1" for kind in ("results", "weights")]
-        run_trial(settings, find_encoder_file(encoder), folders[0], weights=folders[1], device="cpu")
+        run_trial(settings, {"encoder": find_encoder_file(encoder)}, folders[0], weights=folders[1], device="cpu")
     return root
 
 

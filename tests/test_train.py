@@ -14,7 +14,7 @@ import pytest
 from oyster.grid import load_params, trials
 from oyster.key import Tree
 from oyster.runtime.key_file import find_key_file
-from oyster.status import encoder_of
+from oyster.status import sources_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "faults" / "tiny.yaml"
@@ -23,7 +23,7 @@ NAMES = ("--env", "point-robot", "--agent", "mlp", "--preset", "tiny", "--params
 
 def key(seed: int = 1) -> str:
     trial = next(each for each in trials(load_params(TINY), "tiny") if each.settings.seed == seed)
-    return Tree().trial_key(trial.settings, encoder_of(trial)).text
+    return Tree().trial_key(trial.settings, sources_of(trial)).text
 
 
 def train(out: Path, *options: str, seed: int = 1, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:

@@ -321,11 +321,11 @@ from oyster.trial.run import Trial
 settings = trial_settings(load_params(), environment="cheetah-vel", agent="attention", seed=0, preset="benchmark")
 trial = Trial(settings, Path({str(ROOT / "encoders" / "attention.py")!r}), "cpu")
 training = trial.assemble()
-training.store.rows.zero_()  # touch all that a whole trial could fill
-training._collect()
+training.learner.store.rows.zero_()  # touch all that a whole trial could fill
+training.learner._collect()
 for _ in range(3):
-    training._take_gradient_step()
-training._meta_test()
+    training.learner._take_gradient_step()
+training.meta_test()
 print(peak_memory_mb())
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

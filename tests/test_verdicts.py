@@ -24,7 +24,7 @@ def made(tmp_path_factory) -> Path:
     params = load_params(FOLDER / "params.yaml")
     settings = trial_settings(params, environment="point-robot", agent="mlp", seed=1, preset="canary")
     changes = {"num_iterations": 2, "num_train_steps_per_itr": 2, "evaluations": 1}
-    run_trial(settings.model_copy(update=changes), find_encoder_file("mlp"), out, device="cpu")
+    run_trial(settings.model_copy(update=changes), {"encoder": find_encoder_file("mlp")}, out, device="cpu")
     return out
 
 

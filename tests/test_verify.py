@@ -30,7 +30,9 @@ def trained(tmp_path_factory) -> Path:
     params = load_params(FOLDER / "params.yaml")
     settings = trial_settings(params, environment="point-robot", agent="mlp", seed=1, preset="canary")
     settings = settings.model_copy(update={"num_train_steps_per_itr": 10})
-    run_trial(settings, find_encoder_file("mlp"), out, key=CarriedKey("0123456789abcdef", {}, []), device="cpu")
+    run_trial(
+        settings, {"encoder": find_encoder_file("mlp")}, out, key=CarriedKey("0123456789abcdef", {}, []), device="cpu"
+    )
     (out / "weights.safetensors").unlink()
     return root
 

@@ -54,7 +54,7 @@ def settings(encoder: str) -> Settings:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "result"
-    run_trial(settings("mlp"), find_encoder_file("mlp"), out, device="cpu")
+    run_trial(settings("mlp"), {"encoder": find_encoder_file("mlp")}, out, device="cpu")
     return out
 
 
@@ -159,7 +159,7 @@ def failed(tmp_path, monkeypatch) -> Path:
     (tmp_path / "failing.py").write_text(FAILING)
     monkeypatch.setattr(encoder_file, "ENCODERS", tmp_path)
     out = tmp_path / "result"
-    run_trial(settings("failing"), tmp_path / "failing.py", out, device="cpu", record_failure=True)
+    run_trial(settings("failing"), {"encoder": tmp_path / "failing.py"}, out, device="cpu", record_failure=True)
     assert json.loads((out / "metrics.json").read_text())["failure"]["iteration"] == 1
     return out
 

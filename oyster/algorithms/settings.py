@@ -125,6 +125,7 @@ class Settings(Pearl, Evaluation):
 
     environment: Name
     agent: Name
+    algorithm: Name = "pearl"
     encoder: FileName
     """encoders/NAME.py, or the name of a file of one's own."""
     encoder_arguments: Arguments = {}

@@ -19,7 +19,6 @@ from oyster.grid import Params, encoder_agent, evaluated_families, trial_setting
 from oyster.runtime import seeds
 from oyster.runtime.device import fix_arithmetic
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
-from oyster.trial.results import num_parameters
 from rlkit.torch import pytorch_util as ptu
 
 DEFAULT_ENVIRONMENT = "cheetah-vel"
@@ -139,7 +138,7 @@ def _parameters(subject: Subject) -> Note:
     for each in (subject, mlp):
         encoder = each.construct()
         each.posterior(encoder, each.context(2, 8))  # layers may take their size from the first input
-        counts.append(num_parameters(encoder))
+        counts.append(sum(parameter.numel() for parameter in encoder.parameters()))
     own, reference = counts
     return Note("info", f"{own:,}, {own / reference:.2f} times those of mlp ({reference:,})")
 

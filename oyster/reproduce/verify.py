@@ -8,17 +8,17 @@ can be compared, within a tolerance.
 import json
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oyster.algorithms.pearl.encoder_file import file_sha256, find_encoder_file
-from oyster.algorithms.pearl.learner import Row
+from oyster import algorithms
 from oyster.algorithms.settings import Settings
 from oyster.reproduce.comparison import Difference, compare, compare_starts
 from oyster.runtime import provenance
 from oyster.runtime.errors import InputError
+from oyster.runtime.files import file_sha256
 from oyster.runtime.key_file import differing, find_key_file, place_of
 from oyster.runtime.records import WEIGHTS, find_weights, problems, read_json, write_csv, write_json
 from oyster.trial.run import Trial, run_trial
@@ -84,14 +84,15 @@ def verify(
         reason = f"not the files that its key file lists: {', '.join(altered)}"
         return _verdict(result, "different", reason, recorded, None, hashes, iterations, None)
 
-    encoder_file = find_encoder_file(settings.encoder)
-    if file_sha256(encoder_file) != recorded["encoder_sha256"]:
-        raise InputError(
-            f"{encoder_file.name} is not the file that made {result}: its SHA-256 is not the one in provenance.json. "
-            f"Verify with the code of that commit: --commit {recorded['commit']}"
-        )
+    sources = algorithms.load(settings.algorithm).sources(settings)
+    for name, file in sources.items():
+        if file_sha256(file) != recorded.get(f"{name}_sha256"):
+            raise InputError(
+                f"{file.name} is not the file that made {result}: its SHA-256 is not the one in provenance.json. "
+                f"Verify with the code of that commit: --commit {recorded['commit']}"
+            )
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        recreated = _rerun(settings, encoder_file, Path(folder) / "result", iterations, device)
+        recreated = _rerun(settings, sources, Path(folder) / "result", iterations, device)
         here = json.loads((recreated / "provenance.json").read_text())
         same_kind = provenance.kind(here) == provenance.kind(recorded)
         difference = first_difference(result, recreated, iterations)
@@ -127,15 +128,16 @@ def find_results(folder: Path, sample: int | None = None) -> list[Path]:
     return found if sample is None else sorted(random.SystemRandom().sample(found, min(sample, len(found))))
 
 
-def _rerun(settings: Settings, encoder_file: Path, out: Path, iterations: int | None, device: str) -> Path:
+def _rerun(settings: Settings, sources: Mapping[str, Path], out: Path, iterations: int | None, device: str) -> Path:
     if iterations is None:
-        run_trial(settings, encoder_file, out, device=device, record_failure=True)
+        run_trial(settings, sources, out, device=device, record_failure=True)
         return out
     out.mkdir()
-    trial = Trial(settings, encoder_file, device)
-    rows = list(islice(trial.assemble().run(), iterations))
-    write_csv(out / "progress.csv", Row._fields, rows)
-    write_json(out / "start.json", trial.training.start())
+    trial = Trial(settings, sources, device)
+    training = trial.assemble()
+    rows = list(islice(training.run(), iterations))
+    write_csv(out / "progress.csv", training.line._fields, rows)
+    write_json(out / "start.json", training.start())
     identity = {"hardware": provenance.hardware(trial.device.type), "environment": provenance.environment()}
     write_json(out / "provenance.json", {**provenance.commit(), **identity})
     return out
@@ -164,7 +166,7 @@ def read_verifiable(result: Path) -> tuple[dict[str, Any], Settings]:
         raise InputError(f"{str(result)!r} is not a whole result: {', '.join(wrong)} there.")
     recorded = read_json(result / "provenance.json")
     settings = recorded_settings(recorded, result)
-    if odd := [key for key in ("encoder_sha256", "settings_sha256", "commit", "dirty") if key not in recorded]:
+    if odd := [key for key in ("settings_sha256", "commit", "dirty") if key not in recorded]:
         raise InputError(f"{str(result / 'provenance.json')!r} lacks {', '.join(odd)}: it is not what a trial wrote.")
     try:
         provenance.kind(recorded)
@@ -193,7 +195,9 @@ def _verdict(result, word, reason, recorded, here, hashes, iterations, differenc
         "iterations": "all" if iterations is None else iterations,
         "hashes": hashes,
         "first_difference": difference and {key: str(value) for key, value in difference._asdict().items()},
-        "recorded": {key: recorded[key] for key in ("commit", "dirty", "settings_sha256", "encoder_sha256")}
+        "recorded": {
+            key: value for key, value in recorded.items() if key in ("commit", "dirty") or key.endswith("_sha256")
+        }
         | {"kind": provenance.kind(recorded)},
         "recreated": here and {key: here[key] for key in ("commit", "dirty")} | {"kind": provenance.kind(here)},
     }

@@ -42,6 +42,15 @@ class Adam:
             maximize=False,
         )
 
+    def state_dict(self) -> dict[str, dict[str, torch.Tensor]]:
+        return {str(place): state for place, state in self.state.items()}
+
+    def load_state_dict(self, state: dict[str, dict[str, torch.Tensor]]) -> None:
+        for place, saved in state.items():
+            own = self._state(int(place))
+            for name, value in saved.items():
+                own[name].copy_(value)
+
     def _state(self, place: int) -> dict[str, torch.Tensor]:
         if place not in self.state:
             parameter = self.parameters[place]

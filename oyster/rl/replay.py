@@ -4,6 +4,7 @@ A position stays valid for the whole trial, since nothing is overwritten: the st
 ever collect, and no more.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,14 @@ class Positions:
         self.sizes = np.zeros(num_lists, np.int64)  # transitions in each list
         self._positions = np.zeros((num_lists, 0), np.int64)  # (list, transition), valid up to sizes
         self.episodes: list[list[tuple[int, int]]] = [[] for _ in range(num_lists)]  # (first position, length)
+
+    @classmethod
+    def of(cls, episodes: Sequence[Sequence[tuple[int, int]]]) -> "Positions":
+        """Lists of these trajectories, each (first position, length)."""
+        positions = cls(len(episodes))
+        for which, listed in enumerate(episodes):
+            positions.replace(which, listed)
+        return positions
 
     def add(self, which: int, start: int, length: int) -> None:
         """Add the trajectory that is stored at positions start, start + 1, …"""

@@ -1,11 +1,11 @@
-"""One trajectory in every row of a task family, all rows stepped together, each with a z of its own."""
+"""One trajectory in every row of a task family, all rows stepped together."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from oyster.algorithms.pearl.agent import Agent
 from oyster.envs.family import TaskFamily
 
 
@@ -28,26 +28,24 @@ class Trajectories(NamedTuple):
 
     def returns(self, sparse: bool) -> np.ndarray:
         """Undiscounted sums of the rewards that are reported, (row,)."""
-        reward = self.sparse_reward if sparse else self.reward
-        counted = np.arange(reward.shape[1]) < self.length[:, None]
-        return np.where(counted, reward, 0.0).sum(axis=1, dtype=np.float64)
+        return undiscounted(self.sparse_reward if sparse else self.reward, self.length)
+
+
+def undiscounted(reward: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Sums over a trajectory's own steps: (row, step), (row,) → (row,) float64."""
+    counted = np.arange(reward.shape[1]) < length[:, None]
+    return np.where(counted, reward, 0.0).sum(axis=1, dtype=np.float64)
 
 
 @torch.inference_mode()
 def rollout(
     family: TaskFamily,
     tasks: np.ndarray,
-    agent: Agent,
-    z: torch.Tensor,
+    act: Callable[[np.ndarray], np.ndarray],
     horizon: int,
-    *,
     resets: np.random.Generator,
-    actions: np.random.Generator | None,
 ) -> Trajectories:
-    """Run every row until it ends or is cut. `tasks` (row, parameter), `z` (row, latent).
-
-    Without `actions` the policy is deterministic.
-    """
+    """Run every row until it ends or is cut. `tasks` (row, parameter); `act` maps observations to actions."""
     rows = family.num_rows
     observations = np.empty((rows, horizon + 1, family.observation_dim), np.float32)
     action = np.empty((rows, horizon, family.action_dim), np.float32)
@@ -58,7 +56,6 @@ def rollout(
 
     observations[:, 0] = family.reset(tasks, resets)
     traces = [family.trace()] if family.trace_at_reset else []
-    act = agent.actor(z, actions)
     for t in range(horizon):
         action[:, t] = act(observations[:, t])
         step = family.step(action[:, t])

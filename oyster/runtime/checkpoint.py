@@ -1,14 +1,16 @@
 """Checkpoints: scratch files from which a trial goes on exactly as if it had never stopped.
 
 A file is a SHA-256 of all that follows, then a safetensors payload: tensors, and everything else as JSON in its
-metadata. Nothing is pickled. A file is written beside its place, synced, and renamed; the one before it is kept, so
-that a damaged one costs an interval and not the trial.
+metadata. What it holds is a nested mapping with text keys; its leaves are tensors and plain values. Nothing is pickled.
+A file is written beside its place, synced, and renamed; the one before it is kept, so that a damaged one costs an
+interval and not the trial.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,6 +95,37 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if hashlib.sha256(payload).digest() != digest:
         raise DamagedCheckpoint(f"its checksum does not match its {len(content)} bytes")
     return from_bytes(payload)
+
+
+def split(nested: Mapping[str, Any]) -> Checkpoint:
+    """Tensors by their place, `outer/inner`; all else as JSON of the same shape."""
+    tensors: dict[str, torch.Tensor] = {}
+
+    def plain(value: Any, place: tuple[str, ...]) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        kept = {}
+        for key, inner in value.items():
+            inside = (*place, key.replace("~", "~0").replace("/", "~1"))  # as a JSON pointer has them
+            if isinstance(inner, torch.Tensor):
+                tensors["/".join(inside)] = inner
+            else:
+                kept[key] = plain(inner, inside)
+        return kept
+
+    return Checkpoint(tensors, plain(nested, ()))
+
+
+def join(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The nested mapping that was split."""
+    nested = deepcopy(checkpoint.state)
+    for place, tensor in checkpoint.tensors.items():
+        *outer, last = (key.replace("~1", "/").replace("~0", "~") for key in place.split("/"))
+        inside = nested
+        for key in outer:
+            inside = inside[key]
+        inside[last] = tensor
+    return nested
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:

@@ -1,5 +1,6 @@
 """Which files of a tree count as sources; text from outside made safe; writing that survives a power loss."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -27,6 +28,10 @@ def source_files(paths: Iterable[Path], suffix: str = "") -> list[Path]:
         found |= {path / file for file in inside if counts(file) and (path / file).is_file()}
         found |= set() if path.is_dir() else {path}
     return sorted(found)
+
+
+def file_sha256(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def printable(text: str) -> str:

@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import nn
 
-from oyster.algorithms.pearl.encoder_file import file_sha256, find_encoder_file
+from oyster import algorithms
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.runtime import seeds
 from oyster.runtime.errors import InputError, describe
-from oyster.runtime.files import counts, sync_tree
+from oyster.runtime.files import counts, file_sha256, sync_tree
 from oyster.runtime.key_file import differing, find_key_file
 from oyster.runtime.lock import exclusive, remove
 from oyster.runtime.records import WEIGHTS, check_place, find_weights, problems, read_json, scratch_folder, write_csv
 from oyster.simulate import render
 from oyster.trial.meta_test import MetaTest, meta_test
 from oyster.trial.run import Trial
-from oyster.trial.saved_agent import load_trial, recorded_settings
+from oyster.trial.saved_agent import load_agent, recorded_settings
 
 TABLES = ("trajectories.csv", "returns.csv")
 PLOT = "trajectories.png"
@@ -77,15 +78,17 @@ def simulate(
     weights, encoder: where they are not found beside the result and in encoders/. seed: draw start states and z anew.
     InputError where something is missing or does not fit, or, for `video`, where nothing could be rendered.
     """
-    settings, recorded_encoder = read_result(result)
-    file = find_encoder_file(encoder or settings.encoder)
-    if file_sha256(file) != recorded_encoder:
-        warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another encoder")
-    trial = load_trial(settings, file, require_weights(result) if weights is None else weights, device)
+    settings, recorded = read_result(result)
+    given = {} if encoder is None else {"encoder": encoder}
+    sources = algorithms.load(settings.algorithm).sources(settings, **given)
+    for name, file in sources.items():
+        if file_sha256(file) != recorded.get(f"{name}_sha256"):
+            warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another {name}")
+    trial, agent = load_agent(settings, sources, require_weights(result) if weights is None else weights, device)
     if video:
         render.require_renderer(trial.family)
     rows = recording(trial.family)(len(trial.test_tasks) * settings.evaluations)
-    test = _meta_test(trial, rows, seed)
+    test = _meta_test(trial, agent, rows, seed)
     recorded = recorded_returns(result / "adaptation.csv") if seed is None else None
     trajectories = list(_trajectories(test, rows, settings))
     return Simulation(settings, trial.family, trial.test_tasks, trajectories, recorded)
@@ -108,17 +111,17 @@ def require_weights(result: Path) -> Path:
     return place
 
 
-def _meta_test(trial: Trial, rows: TaskFamily, seed: int | None) -> MetaTest:
+def _meta_test(trial: Trial, agent: nn.Module, rows: TaskFamily, seed: int | None) -> MetaTest:
     """As after the trial's last iteration; with a seed, from streams that no training used."""
     s = trial.settings
     of_seed, after = (s.seed, s.num_iterations - 1) if seed is None else (seed, s.num_iterations)
     rng = seeds.generator(of_seed, "meta_test", after)
     with seeds.separate_torch_stream(of_seed, 1 + after):
-        return meta_test(trial.training.agent, rows, trial.test_tasks, s, rng)
+        return meta_test(agent, rows, trial.test_tasks, s, rng)
 
 
-def read_result(result: Path) -> tuple[Settings, str]:
-    """Settings, and the encoder file's SHA-256. InputError where there is no result or a failed one."""
+def read_result(result: Path) -> tuple[Settings, dict[str, Any]]:
+    """Settings, and provenance.json. InputError where there is no result or a failed one."""
     names = ("provenance.json", "metrics.json", "adaptation.csv")
     if wrong := [problem for problem in problems(result) if problem.split()[0] in names]:
         raise InputError(
@@ -130,7 +133,7 @@ def read_result(result: Path) -> tuple[Settings, str]:
     if failure:
         reason, iteration = (failure.get(key) for key in ("reason", "iteration")) if type(failure) is dict else "??"
         raise InputError(f"{str(result)!r} has nothing to show: its trial failed in iteration {iteration}: {reason}.")
-    return recorded_settings(origin, result), str(origin.get("encoder_sha256"))
+    return recorded_settings(origin, result), origin
 
 
 def recorded_returns(path: Path) -> list[float]:

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -48,10 +48,12 @@ class Stop:
         return self.signal is not None
 
 
-def train(settings: Settings, encoder_file: Path, options: Options, say: Callable[[str], None], stop: Stop) -> None:
+def train(
+    settings: Settings, sources: Mapping[str, Path], options: Options, say: Callable[[str], None], stop: Stop
+) -> None:
     """Run the trial, unless its result is there. InputError where the tree is not what a pipeline asks for."""
     tree = Tree()
-    key = tree.trial_key(settings, encoder_file)
+    key = tree.trial_key(settings, sources)
     off_lock = tree.off_lock()
     if options.expected is not None:
         _require(key, options.expected)
@@ -67,13 +69,13 @@ def train(settings: Settings, encoder_file: Path, options: Options, say: Callabl
 
     def refuse_other_code() -> None:
         """What was loaded must be what was hashed."""
-        if (now := Tree().trial_key(settings, encoder_file)).text != key.text:
+        if (now := Tree().trial_key(settings, sources)).text != key.text:
             raise InputError(f"Sources were edited as the trial started ({_moved(key, now)}). Run the command again.")
 
     with _says_where_it_stopped(say, stop), TrialProgress(settings, tensorboard=options.tensorboard) as progress:
         run_trial(
             settings,
-            encoder_file,
+            sources,
             options.out,
             key=CarriedKey(key.text, key.parts, off_lock),
             weights=options.weights,
@@ -86,7 +88,7 @@ def train(settings: Settings, encoder_file: Path, options: Options, say: Callabl
             on_progress=progress,
             warn=progress.warn,
         )
-    if (now := Tree().trial_key(settings, encoder_file)).text != key.text:
+    if (now := Tree().trial_key(settings, sources)).text != key.text:
         say(f"note: sources were edited meanwhile ({_moved(key, now)}); the result is of those that were loaded.")
 
 

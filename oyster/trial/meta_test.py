@@ -1,18 +1,14 @@
-"""Meta-test: explore with z from the prior, infer the posterior from what was seen, adapt (protocol of the reference).
-
-The context comes from the exploration itself and from nothing else.
-"""
+"""The meta-test, for every algorithm: an agent meets each test task anew and adapts to it while it acts."""
 
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from torch import nn
 
-from oyster.algorithms.pearl.agent import Agent
-from oyster.algorithms.pearl.posterior import Posterior
+from oyster.algorithms.algorithm import Belief, Transition
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import TaskFamily
-from oyster.rl.rollout import Trajectories, rollout
+from oyster.rl.rollout import undiscounted
 from oyster.runtime.errors import TrialFailure
 
 
@@ -21,9 +17,9 @@ class Run(NamedTuple):
 
     task: int
     evaluation: int
-    returns: list[float]  # a trajectory each; the last one is the result
+    returns: list[float]  # one per trajectory; the last one is the result
     posteriors: list[tuple[np.ndarray, np.ndarray | None]]  # before each trajectory and after the last: mean, variance
-    traces: list[np.ndarray]  # a trajectory each
+    traces: list[np.ndarray]  # one per trajectory
 
 
 class MetaTest(NamedTuple):
@@ -45,63 +41,62 @@ class MetaTest(NamedTuple):
         return [float(np.mean([run.returns[k] for run in self.runs])) for k in range(shared)]
 
 
-@torch.no_grad()  # not inference_mode: an encoder may keep a tensor that it later trains with
 def meta_test(
-    agent: Agent, family: TaskFamily, tasks: np.ndarray, settings: Settings, rng: np.random.Generator
+    agent: nn.Module, family: TaskFamily, tasks: np.ndarray, settings: Settings, rng: np.random.Generator
 ) -> MetaTest:
-    """Meet every test task `evaluations` times, all at once: `family` has len(tasks) · evaluations rows. The policy is
-    deterministic; `rng` draws resets and z. Leaves the agent in the mode (train or eval) in which it was.
+    """Meet every test task `evaluations` times, all at once: `family` has len(tasks) · evaluations rows. `rng` draws
+    resets, and what the agent draws. Leaves the agent in the mode (train or eval) in which it was.
     """
     was_training = agent.training
-    agent.set_mode(training=False)
+    agent.train(False)
     rows_task = np.repeat(np.arange(len(tasks)), settings.evaluations)  # (row,)
     runs = [Run(int(task), row % settings.evaluations, [], [], []) for row, task in enumerate(rows_task)]
-    context = [np.empty((0, 0), np.float32)] * len(runs)  # a row's transitions so far, (transition, feature)
+    adapter = agent.adapter(len(runs), rng)
+    _note(adapter.belief(), runs, range(len(runs)))
     steps = np.zeros(len(runs), int)
-
-    posterior = agent.prior(len(runs))
-    _record(posterior, runs, range(len(runs)))
-    num_trajectories = 0
-    while (unfinished := np.flatnonzero(steps < settings.num_steps_per_eval)).size:
-        z = agent.draw_latent(posterior, rng)
-        trajectories = rollout(family, tasks[rows_task], agent, z, family.horizon, resets=rng, actions=None)
-        returns = trajectories.returns(family.sparse)
-        num_trajectories += 1
-        for row in unfinished:  # a row that has its steps idles along
-            seen = context_features(trajectories, row, family.sparse, settings.use_next_obs_in_context)
-            context[row] = np.concatenate([context[row], seen]) if len(context[row]) else seen
-            steps[row] += trajectories.length[row]
+    while (todo := steps < settings.num_steps_per_eval).any():  # a row that has its steps idles along
+        rewards, length, traces = _trajectory(adapter, family, tasks[rows_task], rng, todo)
+        returns = undiscounted(rewards, length)
+        steps[todo] += length[todo]
+        for row in np.flatnonzero(todo):
             runs[row].returns.append(float(returns[row]))
-            runs[row].traces.append(trajectories.trace_of(row))
-        if num_trajectories >= settings.num_exp_traj_eval:
-            posterior = _infer(agent, context)
-        _record(posterior, runs, unfinished)
-    agent.set_mode(training=was_training)
+            runs[row].traces.append(traces[row, : length[row] + family.trace_at_reset])
+        _note(adapter.belief(), runs, np.flatnonzero(todo))
+    agent.train(was_training)
     return MetaTest(runs)
 
 
-def context_features(trajectories: Trajectories, row: int, sparse: bool, next_obs: bool) -> np.ndarray:
-    """A row's trajectory as context transitions, (transition, feature): the columns of replay.Layout's prefix."""
-    length = trajectories.length[row]
-    reward = trajectories.sparse_reward if sparse else trajectories.reward
-    columns = [trajectories.observation[row], trajectories.action[row], reward[row, :, None]]
-    if next_obs:
-        columns.append(trajectories.next_observation[row])
-    return np.concatenate([column[:length] for column in columns], axis=1)
+def _trajectory(
+    adapter, family: TaskFamily, tasks: np.ndarray, rng: np.random.Generator, todo: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One in every row: reported rewards (row, step), lengths (row,), traces (row, step or step + 1, …)."""
+    adapter.begin()
+    observation = family.reset(tasks, rng)
+    traces = [family.trace()] if family.trace_at_reset else []
+    rewards = np.empty((family.num_rows, family.horizon), np.float32)
+    length = np.full(family.num_rows, family.horizon)
+    running = np.ones(family.num_rows, bool)
+    for t in range(family.horizon):
+        action = adapter.act(observation)
+        step = family.step(action)
+        rewards[:, t] = step.sparse_reward if family.sparse else step.reward
+        ended = step.terminal | (t + 1 == family.horizon)
+        seen = Transition(observation, action, rewards[:, t].copy(), step.observation, step.terminal, ended)
+        adapter.observe(seen, active=todo & running)
+        traces.append(step.trace)
+        observation = step.observation
+        length[running & step.terminal] = t + 1
+        running &= ~step.terminal
+        if not running.any():
+            break
+    return rewards[:, : t + 1], length, np.stack(traces, axis=1)
 
 
-def _infer(agent: Agent, context: list[np.ndarray]) -> Posterior:
-    """All rows at once where their contexts are equally long, else (where episodes end by themselves) one by one."""
-    if len({len(rows) for rows in context}) == 1:
-        return agent.infer(torch.from_numpy(np.stack(context)).to(agent.device))
-    alone = [agent.infer(torch.from_numpy(rows[None]).to(agent.device)) for rows in context]
-    variance = None if alone[0].variance is None else torch.cat([posterior.variance for posterior in alone])
-    return Posterior(torch.cat([posterior.mean for posterior in alone]), variance)
-
-
-def _record(posterior: Posterior, runs: list[Run], rows) -> None:
-    mean = posterior.mean.cpu().numpy()
-    variance = None if posterior.variance is None else posterior.variance.cpu().numpy()
+def _note(belief: Belief | None, runs: list[Run], rows) -> None:
+    if belief is None:
+        return
+    mean = belief.mean.cpu().numpy()
+    variance = None if belief.variance is None else belief.variance.cpu().numpy()
     if not all(np.isfinite(part).all() for part in (mean, variance) if part is not None):
         raise TrialFailure("the encoder's posterior is not finite")
     for row in rows:

@@ -4,18 +4,19 @@ A trial that its encoder made fail writes every one of these files too, with wha
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from oyster.algorithms.pearl.learner import MetaTraining, Row
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import TaskFamily, scripted_returns
 from oyster.runtime.checkpoint import own_memory
 from oyster.runtime.errors import TrialFailure
 from oyster.runtime.records import WEIGHTS, write_csv, write_json
 from oyster.trial.meta_test import MetaTest, Run
+from oyster.trial.training import Training, progress_line
 
 LAST_ITERATIONS = 5
 
@@ -25,35 +26,36 @@ def write_results(
     settings: Settings,
     family: type[TaskFamily],
     test_tasks: np.ndarray,
-    training: MetaTraining | None,
+    row: type,
+    training: Training | None,
     failure: TrialFailure | None = None,
 ) -> None:
     """Write the RESULT_FILES of runtime.records but provenance.json, and weights.safetensors.
 
-    `training` is None where the encoder failed before there was any.
+    `row`: the algorithm's. `training` is None where the agent failed before there was any.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = training.rows if training else []
     test = training.last_test if training and not failure else None
     write_json(folder / "metrics.json", _metrics(settings, family, test_tasks, rows, test, failure))
     write_json(folder / "start.json", training.start() if training else {})
-    write_csv(folder / "progress.csv", Row._fields, rows)
+    write_csv(folder / "progress.csv", progress_line(row)._fields, rows)
     _write_adaptation(folder / "adaptation.csv", family, test_tasks, test)
-    _write_posteriors(folder / "posteriors.csv", settings.latent_dim, test)
+    _write_posteriors(folder / "posteriors.csv", getattr(settings, "latent_dim", 0), test)
     trace = np.zeros((0,), np.float32) if test is None else _traces(test.runs, len(test_tasks))
     np.savez_compressed(folder / "trajectories.npz", **{family.trace_name: trace})
     save_file(own_memory(_weights(training)), folder / WEIGHTS)
 
 
-def _weights(training: MetaTraining | None) -> dict[str, torch.Tensor]:
+def _weights(training: Training | None) -> dict[str, torch.Tensor]:
     """Empty where there are none, or where it is the encoder's state_dict that made the trial fail."""
     try:
-        return training.agent.weights() if training else {}
+        return training.agent.state_dict() if training else {}
     except TrialFailure:
         return {}
 
 
-def _metrics(settings: Settings, family, test_tasks, rows: list[Row], test: MetaTest | None, failure) -> dict:
+def _metrics(settings: Settings, family, test_tasks, rows: list[Any], test: MetaTest | None, failure) -> dict:
     last = [row.meta_test_return for row in rows[-LAST_ITERATIONS:]]
     return {
         "environment": settings.environment,
@@ -107,7 +109,3 @@ def _traces(runs: list[Run], num_tasks: int) -> np.ndarray:
         for k, trace in enumerate(run.traces):
             traces[run.task, run.evaluation, k, : len(trace)] = trace
     return traces
-
-
-def num_parameters(module: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,29 +1,24 @@
-"""One encoder, one environment, one seed: assemble, train, record."""
+"""One agent, one environment, one seed: assemble, train, record."""
 
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from copy import deepcopy
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
-from oyster.algorithms.pearl.agent import Agent, encoder_sizes
-from oyster.algorithms.pearl.contract import require_contract
-from oyster.algorithms.pearl.encoder_file import file_sha256, load_encoder_class
-from oyster.algorithms.pearl.learner import MetaTraining, Row
-from oyster.algorithms.pearl.training_state import capture, restore
+from oyster import algorithms
 from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.envs.family import split_tasks
 from oyster.runtime import provenance, seeds
-from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint
+from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint, join, split
 from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
-from oyster.runtime.errors import InputError, Stopped, TrialFailure, encoder_at_fault
-from oyster.runtime.files import printable
+from oyster.runtime.errors import InputError, Stopped, TrialFailure
+from oyster.runtime.files import file_sha256, printable
 from oyster.runtime.key_file import write_key_file
 from oyster.runtime.lock import exclusive, remove
 from oyster.runtime.records import (
@@ -39,53 +34,45 @@ from oyster.runtime.records import (
     write_csv,
     write_json,
 )
-from oyster.trial.results import num_parameters, write_results
-from rlkit.torch import pytorch_util as ptu
+from oyster.trial.results import write_results
+from oyster.trial.training import Training
 
-OnProgress = Callable[[MetaTraining, Row | None], None]
+OnProgress = Callable[[Training, Any], None]  # after a step within an iteration, and with the line after each
 
 
 class Trial:
-    """Everything that one trial needs, assembled; `training` is None until the encoder has been constructed."""
+    """Everything that one trial needs, assembled; `training` is None until the agent has been constructed."""
 
-    def __init__(self, settings: Settings, encoder_file: Path, device: str = "auto"):
-        """InputError for a device that is not there, an unknown environment or an unreadable encoder file."""
-        self.settings, self.encoder_file = settings, encoder_file
+    def __init__(self, settings: Settings, sources: Mapping[str, Path], device: str = "auto"):
+        """`sources`: the user's files that determine the agent, by what they are.
+
+        InputError for a device that is not there, an unknown environment or a file that cannot be used.
+        """
+        self.settings, self.sources = settings, sources
         self.device = choose_device(device)
         self.family = load_family(settings.environment)
-        self.encoder_class = load_encoder_class(encoder_file)
+        self.algorithm = algorithms.load(settings.algorithm)
+        self.loaded = self.algorithm.load_sources(settings, sources)
         tasks = self.family.draw_tasks(settings.train_tasks + settings.test_tasks, settings.task_seed)
         self.train_tasks, self.test_tasks = split_tasks(tasks, settings.train_tasks, settings.test_tasks)
-        self.training: MetaTraining | None = None
-        self.warnings: list[str] = []  # what the contract's checks saw that is no breach
+        self.training: Training | None = None
 
-    def assemble(self) -> MetaTraining:
-        """Construct the encoder and the agent. TrialFailure where the encoder's constructor raises."""
-        s = self.settings
-        fix_arithmetic(s.threads)
-        ptu.set_gpu_mode(self.device.type == "cuda")
-        self.warnings = require_contract(self.encoder_class, s, self.family)
-        seeds.seed_torch(s.seed)
-        dims = self.family.observation_dim, self.family.action_dim
-        input_size, output_size = encoder_sizes(
-            *dims, s.latent_dim, s.use_information_bottleneck, s.use_next_obs_in_context
-        )
-        with encoder_at_fault():
-            encoder = self.encoder_class(
-                hidden_sizes=list(s.encoder_hidden_sizes),
-                input_size=input_size,
-                output_size=output_size,
-                **deepcopy(s.encoder_arguments),
-            ).to(self.device)
-        agent = Agent(encoder, *dims, s.latent_dim, s.net_size, s.use_information_bottleneck).to(self.device)
-        self.training = MetaTraining(s, agent, self.family, self.train_tasks, self.test_tasks)
+    def make_agent(self) -> nn.Module:
+        """The agent as it is before training. TrialFailure where a user's code fails."""
+        fix_arithmetic(self.settings.threads)
+        seeds.seed_torch(self.settings.seed)
+        return self.algorithm.make_agent(self.settings, self.family, self.loaded, self.device).to(self.device)
+
+    def assemble(self) -> Training:
+        """Construct the agent, and what trains it."""
+        self.training = Training(self.settings, self.make_agent(), self.family, self.train_tasks, self.test_tasks)
         return self.training
 
     def identity(self) -> dict[str, str]:
         """What a checkpoint must share with this trial to be gone on from. Its code: the key in the scratch's name."""
         return {
             "settings": settings_sha256(self.settings),
-            "encoder file": file_sha256(self.encoder_file),
+            **{f"{name} file": file_sha256(file) for name, file in self.sources.items()},
             "torch": torch.__version__,
             "device": self.device.type,
         }
@@ -101,7 +88,7 @@ class CarriedKey(NamedTuple):
 
 def run_trial(
     settings: Settings,
-    encoder_file: Path,
+    sources: Mapping[str, Path],
     out: Path,
     *,
     key: CarriedKey | None = None,
@@ -124,8 +111,8 @@ def run_trial(
     """
     check_place("--out", out)
     scratch = scratch_folder(out, key and key.text)
-    _check_destination(out, weights, settings, encoder_file, scratch, replace)
-    trial = Trial(settings, encoder_file, device)
+    _check_destination(out, weights, settings, sources, scratch, replace)
+    trial = Trial(settings, sources, device)
     before_training()
     origin = _origin(trial) | ({"key": key.text} if key else {})  # now: what fails here must not fail after training
     for problem in origin["unreadable"]:
@@ -133,7 +120,7 @@ def run_trial(
     if settings.precision == "bfloat16" and not multiplies_bfloat16(trial.device):
         warn("this processor has no bfloat16 arithmetic: the trial will take longer than in float32, not less")
     with exclusive(scratch):
-        if _is_published(out, weights, settings, encoder_file):  # killed between its arrival and the end
+        if _is_published(out, weights, settings, sources):  # killed between its arrival and the end
             remove(scratch)
             return
         check_destination(out, weights, replace=replace)  # again: one may have arrived while the lock was waited for
@@ -148,7 +135,7 @@ def run_trial(
             failure = error
         result = scratch / "result"
         shutil.rmtree(result, ignore_errors=True)  # of a run that was killed while writing it
-        write_results(result, settings, trial.family, trial.test_tasks, trial.training, failure)
+        write_results(result, settings, trial.family, trial.test_tasks, trial.algorithm.Row, trial.training, failure)
         write_json(result / "provenance.json", origin | _effort(trial, attempt))
         if key:
             files = [result / name for name in (*RESULT_FILES, WEIGHTS)]
@@ -158,20 +145,25 @@ def run_trial(
 
 
 def _check_destination(
-    out: Path, weights: Path | None, settings: Settings, encoder_file: Path, scratch: Path, replace: bool
+    out: Path, weights: Path | None, settings: Settings, sources: Mapping[str, Path], scratch: Path, replace: bool
 ) -> None:
     """Before anything is loaded; a result of this very trial whose scratch is still there is let through."""
-    if not (scratch.exists() and _is_published(out, weights, settings, encoder_file)):
+    if not (scratch.exists() and _is_published(out, weights, settings, sources)):
         check_destination(out, weights, replace=replace)
 
 
-def _is_published(out: Path, weights: Path | None, settings: Settings, encoder_file: Path) -> bool:
+def _is_published(out: Path, weights: Path | None, settings: Settings, sources: Mapping[str, Path]) -> bool:
     """Whether `out` holds the whole result of this very trial."""
     if not is_whole(out, weights):
         return False
     recorded = read_json(out / "provenance.json")
-    asked = settings_sha256(settings), file_sha256(encoder_file)
-    return asked == (recorded.get("settings_sha256"), recorded.get("encoder_sha256"))
+    asked = {"settings_sha256": settings_sha256(settings), **_hashes(sources)}
+    return all(recorded.get(name) == digest for name, digest in asked.items())
+
+
+def _hashes(sources: Mapping[str, Path]) -> dict[str, str]:
+    """As provenance.json names them: encoder_sha256."""
+    return {f"{name}_sha256": file_sha256(file) for name, file in sources.items()}
 
 
 class _Attempt:
@@ -191,10 +183,10 @@ class _Attempt:
 
     def train(self, drop_foreign: bool) -> None:
         training = self.trial.assemble()
-        for warning in self.trial.warnings:
+        for warning in training.agent.warnings:
             self.warn(warning)
         self._resume(training, drop_foreign)
-        for row in training.run(self._after_gradient_step):
+        for row in training.run(self._within_iteration):
             self.iteration_seconds.append(round(self.elapsed(), 3))
             self._show_others(training)
             self.on_progress(training, row)
@@ -202,29 +194,28 @@ class _Attempt:
                 self._save(training)
                 self._stop_if_asked(training)
 
-    def _after_gradient_step(self, training: MetaTraining) -> None:
+    def _within_iteration(self, training: Training) -> None:
         self.on_progress(training, None)
         if time.monotonic() - self.saved > self.interval or self.stop_asked():
             self._save(training)
             self._stop_if_asked(training)
 
-    def _stop_if_asked(self, training: MetaTraining) -> None:
+    def _stop_if_asked(self, training: Training) -> None:
         if self.stop_asked():
             raise Stopped(f"in iteration {training.iteration}; its checkpoint is in {self.checkpoints.folder}")
 
-    def _show_others(self, training: MetaTraining) -> None:
+    def _show_others(self, training: Training) -> None:
         """What `oyster status` reads from another terminal."""
         seconds, of = self.iteration_seconds, self.trial.settings.num_iterations
         write_json(self.scratch / RUNNING, {"iteration_seconds": seconds, "num_iterations": of})
-        write_csv(self.scratch / "progress.csv", Row._fields, training.rows)
+        write_csv(self.scratch / "progress.csv", training.line._fields, training.rows)
 
-    def _save(self, training: MetaTraining) -> None:
-        checkpoint = capture(training)
-        checkpoint.state.update(seconds=self.elapsed(), iteration_seconds=self.iteration_seconds)
-        self.checkpoints.save(checkpoint)
+    def _save(self, training: Training) -> None:
+        spent = {"seconds": self.elapsed(), "iteration_seconds": self.iteration_seconds}
+        self.checkpoints.save(split({"training": training.state_dict(), **spent}))
         self.saved = time.monotonic()
 
-    def _resume(self, training: MetaTraining, drop_foreign: bool) -> None:
+    def _resume(self, training: Training, drop_foreign: bool) -> None:
         try:
             checkpoint = self.checkpoints.load_newest(self.warn)
         except ForeignCheckpoint as foreign:
@@ -239,10 +230,10 @@ class _Attempt:
             return
         if checkpoint is None:
             return
-        restore(training, checkpoint)
-        self.seconds_before = checkpoint.state["seconds"]
-        self.iteration_seconds = checkpoint.state["iteration_seconds"]
-        self.warn(f"going on from iteration {training.iteration}, gradient step {training.gradient_steps}")
+        state = join(checkpoint)
+        training.load_state_dict(state["training"])
+        self.seconds_before, self.iteration_seconds = state["seconds"], state["iteration_seconds"]
+        self.warn(f"going on from iteration {training.iteration}, gradient step {training.learner.gradient_steps}")
 
 
 def settings_sha256(settings: Settings) -> str:
@@ -257,7 +248,7 @@ def _origin(trial: Trial) -> dict:
         "unreadable": commit["unreadable"] + ([problem] if problem else []),
         "settings": trial.settings.model_dump(mode="json"),
         "settings_sha256": settings_sha256(trial.settings),
-        "encoder_sha256": file_sha256(trial.encoder_file),
+        **_hashes(trial.sources),
         "environment": provenance.environment(),
         "hardware": provenance.hardware(trial.device.type),
         "device": trial.device.type,
@@ -270,21 +261,14 @@ def _origin(trial: Trial) -> dict:
 def _effort(trial: Trial, attempt: "_Attempt") -> dict:
     """The rest: what training took, and what its checks warned of."""
     training, wall_seconds = trial.training, attempt.elapsed()
-    gradient_steps = training.gradient_steps if training else 0
+    gradient_steps = training.learner.gradient_steps if training else 0
     return {
-        "warnings": trial.warnings,
+        "warnings": training.agent.warnings if training else [],
         "wall_seconds": round(wall_seconds, 3),
         "iteration_seconds": attempt.iteration_seconds,
-        "environment_steps": training.store.size if training else 0,
+        "environment_steps": training.learner.environment_steps if training else 0,
         "gradient_steps": gradient_steps,
         "gradient_steps_per_second": round(gradient_steps / wall_seconds, 3),
         "peak_memory_mb": round(provenance.peak_memory_mb(), 1),
-        "parameters": _count_parameters(training),
+        "parameters": training.agent.encoder_parameters() if training else None,
     }
-
-
-def _count_parameters(training: MetaTraining | None) -> int | None:
-    """Of the encoder; None where it cannot say."""
-    with suppress(TrialFailure), encoder_at_fault():
-        return num_parameters(training.agent.context_encoder) if training else None
-    return None

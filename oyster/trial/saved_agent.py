@@ -8,11 +8,11 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
-from oyster.algorithms.pearl.agent import Agent
-from oyster.algorithms.pearl.encoder_state import differing_weights
 from oyster.algorithms.settings import Settings
 from oyster.before import settings_of_before
+from oyster.rl.state import differing_weights
 from oyster.runtime.errors import InputError, TrialFailure, describe
 from oyster.runtime.provenance import sha256_of_json
 from oyster.trial.run import Trial
@@ -31,19 +31,25 @@ def recorded_settings(provenance: Mapping[str, Any], result: Path) -> Settings:
         raise InputError(f"The settings in {place} cannot be used: {where}: {first['msg']}") from None
 
 
-def load_trial(settings: Settings, encoder_file: Path, weights: Path, device: str = "auto") -> Trial:
-    """The trial assembled, its agent holding what the file `weights` holds.
+def load_agent(
+    settings: Settings, sources: Mapping[str, Path], weights: Path, device: str = "auto"
+) -> tuple[Trial, nn.Module]:
+    """A trial that was not trained, and its agent, which holds what the file `weights` holds.
 
     InputError where that is no weights file, or one of other networks.
     """
     state = read_weights(weights)
-    trial = Trial(settings, encoder_file, device)
+    trial = Trial(settings, sources, device)
     try:
-        agent = trial.assemble().agent
+        agent = trial.make_agent()
     except TrialFailure as failure:
-        raise InputError(f"{encoder_file.name} does not construct at these settings: {failure.reason}") from failure
-    fill(agent, state, weights, encoder_file)
-    return trial
+        raise InputError(f"{_named(sources)} does not construct at these settings: {failure.reason}") from failure
+    fill(agent, state, weights, _named(sources))
+    return trial, agent
+
+
+def _named(sources: Mapping[str, Path]) -> str:
+    return ", ".join(file.name for file in sources.values()) or "the agent"
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -54,13 +60,13 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{str(path)!r} cannot be read as a safetensors file: {describe(error)}") from error
 
 
-def fill(agent: Agent, state: Mapping[str, torch.Tensor], weights: Path, encoder_file: Path) -> None:
+def fill(agent: nn.Module, state: Mapping[str, torch.Tensor], weights: Path, name: str) -> None:
     """Put what the file `weights` holds into the agent. InputError where it is of other networks."""
     if odd := differing_weights(agent, state):
-        own = agent.weights()
+        own = agent.state_dict()
         shapes = [tuple(each[odd[0]].shape) if odd[0] in each else "missing" for each in (state, own)]
         raise InputError(
-            f"{str(weights)!r} holds other networks than {encoder_file.name} at these settings: {odd[0]} is "
+            f"{str(weights)!r} holds other networks than {name} at these settings: {odd[0]} is "
             f"{shapes[0]} there, expected {shapes[1]} ({len(odd)} arrays differ)."
         )
-    agent.load_weights(dict(state))
+    agent.load_state_dict(dict(state))

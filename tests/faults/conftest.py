@@ -102,7 +102,7 @@ def _run(encoder: Path, out: Path, kill: bool) -> None:
     params = load_params(TINY)
     agent = encoder_agent(params, str(file))
     settings = trial_settings(params, environment="point-robot", agent=agent, seed=1, preset="tiny")
-    run_trial(settings, file, out, device="cpu", on_progress=end)
+    run_trial(settings, {"encoder": file}, out, device="cpu", on_progress=end)
 
 
 def _in_child(function: Callable, *arguments) -> int:

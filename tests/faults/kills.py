@@ -31,7 +31,7 @@ def run(encoder: str, apart: bool, folder: Path) -> None:
         params, environment="point-robot", agent=encoder_agent(params, encoder), seed=1, preset="tiny"
     )
     weights = folder / "weights" if apart else None
-    run_trial(settings, file, folder / "out", weights=weights, device="cpu", checkpoint_minutes=0.0)
+    run_trial(settings, {"encoder": file}, folder / "out", weights=weights, device="cpu", checkpoint_minutes=0.0)
 
 
 def run_until(seconds: float | None, *arguments) -> bool:

@@ -85,9 +85,9 @@ def settings(environment: str, precision: str) -> Settings:
 
 
 def first_losses(precision: str) -> torch.Tensor:
-    training = Trial(settings("point-robot", precision), find_encoder_file("mlp"), "cpu").assemble()
+    training = Trial(settings("point-robot", precision), {"encoder": find_encoder_file("mlp")}, "cpu").assemble()
     list(training.run())
-    return torch.stack(training.first_losses)
+    return torch.stack(training.learner.first_losses)
 
 
 def test_a_trial_trains_in_the_precision_of_its_settings():
@@ -99,10 +99,10 @@ def test_a_trial_trains_in_the_precision_of_its_settings():
 @pytest.mark.parametrize("precision, expected", [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_the_step_multiplies_in_its_precision(precision, expected, monkeypatch):
     """Three hidden layers in each forward pass of a step: both critics twice, target value, policy, value."""
-    training = Trial(settings("point-robot", precision), find_encoder_file("mlp"), "cpu").assemble()
+    training = Trial(settings("point-robot", precision), {"encoder": find_encoder_file("mlp")}, "cpu").assemble()
     assert GradientStep.from_settings(training.agent, training.settings).bfloat16 is (precision == "bfloat16")
     seen, linear = [], fused_module.linear
-    training._collect()
+    training.learner._collect()
 
     def watched(x, weight, *rest, **options):
         if options.get("relu"):
@@ -110,5 +110,5 @@ def test_the_step_multiplies_in_its_precision(precision, expected, monkeypatch):
         return linear(x, weight, *rest, **options)
 
     monkeypatch.setattr(fused_module, "linear", watched)
-    training._take_gradient_step()
+    training.learner._take_gradient_step()
     assert seen == [{expected}] * 7 * 3

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from oyster.algorithms.pearl.encoder_state import capture, differing_weights, is_lazy, load_weights, restore
+from oyster.algorithms.pearl.encoder_state import capture, restore
+from oyster.rl.state import differing_weights, load_weights
 
 
 class Encoder(nn.Module):

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from oyster.algorithms.pearl.agent import Agent
-from oyster.algorithms.pearl.learner import MetaTraining, transition_capacity
+from oyster.algorithms.pearl.learner import transition_capacity
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.trial.meta_test import meta_test
 from oyster.trial.results import _traces
+from oyster.trial.training import Training
 
 HORIZON = 6
 
@@ -53,7 +54,7 @@ class Spy(nn.Module):
         pass
 
 
-def make(train_ends, test_ends=(1.0,), **changes) -> tuple[MetaTraining, Spy]:
+def make(train_ends, test_ends=(1.0,), **changes) -> tuple[Training, Spy]:
     resolved = trial_settings(
         load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=0, preset="canary"
     )
@@ -69,9 +70,10 @@ def make(train_ends, test_ends=(1.0,), **changes) -> tuple[MetaTraining, Spy]:
     s = Settings.model_validate(resolved.model_dump() | base | changes)
     torch.manual_seed(0)
     spy = Spy()
-    agent = Agent(spy, 1, 1, s.latent_dim, s.net_size)
+    explore = s.num_exp_traj_eval
+    agent = Agent(spy, 1, 1, s.latent_dim, s.net_size, exploration_trajectories=explore)
     tasks = (np.array(ends, float)[:, None] for ends in (train_ends, test_ends))
-    return MetaTraining(s, agent, Ending, *tasks), spy
+    return Training(s, agent, Ending, *tasks), spy
 
 
 def collected(num_steps: int, end: float) -> int:
@@ -98,24 +100,26 @@ def test_whole_trajectories_until_each_row_has_its_steps(ends, at_least_one, pos
     training, _ = make(ends, num_tasks_sample=2, num_iterations=2, **phases)
     drawn = []
     expected = np.array([collected(initial, end) for end in ends])
-    for training.iteration in range(2):
+    for training.learner.iteration in range(2):
         tasks = np.array([training.iteration % len(ends), -1]) % len(ends)
-        training.rngs["tasks"] = Fixed(tasks)
-        training._collect()
+        training.learner.rngs["tasks"] = Fixed(tasks)
+        training.learner._collect()
         drawn.append(tasks)
         for task in tasks:
             expected[task] += sum(collected(steps, ends[task]) for steps in (prior, posterior, extra))
-    np.testing.assert_array_equal(training.replay.sizes, expected)  # a row that has its steps stores nothing more
+    np.testing.assert_array_equal(
+        training.learner.replay.sizes, expected
+    )  # a row that has its steps stores nothing more
     assert (
-        training.store.size
+        training.learner.store.size
         == expected.sum()
         <= transition_capacity(training.settings, HORIZON)
-        == len(training.store.rows)
+        == len(training.learner.store.rows)
     )
     last = drawn[-1][-1]
-    assert training.context.sizes[last] == collected(prior, ends[last]) + collected(posterior, ends[last])
-    terminal, reward = training.store.gather(np.arange(training.store.size)[None])[4:]
-    for end, episodes in zip(ends, training.replay.episodes, strict=True):
+    assert training.learner.context.sizes[last] == collected(prior, ends[last]) + collected(posterior, ends[last])
+    terminal, reward = training.learner.store.gather(np.arange(training.learner.store.size)[None])[4:]
+    for end, episodes in zip(ends, training.learner.replay.episodes, strict=True):
         for start, length in episodes:
             assert length == min(end, HORIZON)
             assert not terminal[0, start : start + length - 1].any()
@@ -134,9 +138,9 @@ class Fixed:
 def test_capacity_is_what_the_worst_case_needs():
     phases = ("num_initial_steps", "num_steps_prior", "num_steps_posterior", "num_extra_rl_steps_posterior")
     training, _ = make([9.0, 9.0], num_tasks_sample=2, num_iterations=2, **dict.fromkeys(phases, HORIZON + 1))
-    for training.iteration in range(2):
-        training._collect()
-    assert training.store.size == len(training.store.rows) == 2 * 12 + 2 * 2 * 3 * 12
+    for training.learner.iteration in range(2):
+        training.learner._collect()
+    assert training.learner.store.size == len(training.learner.store.rows) == 2 * 12 + 2 * 2 * 3 * 12
 
 
 def test_a_meta_test_keeps_every_runs_own_context():

@@ -39,6 +39,6 @@ def test_the_same_bytes_twice_on_the_same_gpu(environment, encoder, tmp_path):
     settings = trial_settings(params, environment=environment, agent=encoder, seed=1, preset="canary")
     outputs = []
     for name in ("one", "two"):
-        run_trial(settings, find_encoder_file(encoder), tmp_path / name, device="cuda")
+        run_trial(settings, {"encoder": find_encoder_file(encoder)}, tmp_path / name, device="cuda")
         outputs.append({file: (tmp_path / name / file).read_bytes() for file in DETERMINISTIC})
     assert outputs[0] == outputs[1]

@@ -5,34 +5,37 @@ import pytest
 import torch
 from torch import nn
 
+from oyster.algorithms.algorithm import Transition
+from oyster.algorithms.pearl.adapter import infer
 from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.posterior import Posterior
-from oyster.rl.rollout import Trajectories
 from oyster.runtime.errors import TrialFailure
 from oyster.trial import meta_test as module
-from oyster.trial.meta_test import Run, context_features
-
-
-def trajectories() -> Trajectories:
-    rng = np.random.default_rng(0)
-    rows, steps = 2, 4
-    parts = [rng.normal(size=(rows, steps, *shape)) for shape in ((3,), (2,), (), (), (3,))]
-    return Trajectories(*parts, np.zeros((rows, steps), bool), np.array([4, 2]), np.zeros((rows, steps)))
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("next_observation", [False, True])
-def test_a_context_has_the_columns_that_the_settings_ask_for(sparse, next_observation):
-    seen = trajectories()
-    features = context_features(seen, 1, sparse, next_observation)
-    reward = (seen.sparse_reward if sparse else seen.reward)[1, :, None]
-    parts = [seen.observation[1], seen.action[1], reward, *([seen.next_observation[1]] if next_observation else [])]
-    np.testing.assert_array_equal(features, np.concatenate(parts, axis=1)[:2])
+from oyster.trial.meta_test import Run
 
 
 class Linear(nn.Linear):
     def reset(self, num_tasks=1):
         pass
+
+
+@pytest.mark.parametrize("next_observation", [False, True])
+def test_a_context_has_the_columns_that_the_settings_ask_for_and_the_steps_that_count(next_observation):
+    rng = np.random.default_rng(0)
+    agent = Agent(Linear(4, 4), 3, 2, 2, 8, next_obs_in_context=next_observation)
+    adapter = agent.adapter(2, rng)
+    adapter.belief()
+    adapter.begin()
+    steps, lengths = [], (4, 2)
+    for t in range(4):
+        parts = [rng.normal(size=(2, *shape)).astype(np.float32) for shape in ((3,), (2,), (), (3,))]
+        steps.append(Transition(*parts, np.zeros(2, bool), np.zeros(2, bool)))
+        adapter.observe(steps[-1], active=np.array([t < length for length in lengths]))
+    adapter._keep_trajectory()
+    for row, length in enumerate(lengths):
+        columns = ("observation", "action", "reward", *(["next_observation"] if next_observation else []))
+        expected = [np.hstack([getattr(step, name)[row] for name in columns]) for step in steps[:length]]
+        np.testing.assert_array_equal(np.concatenate(adapter.context[row]), expected)
 
 
 @pytest.mark.parametrize("bottleneck", [True, False])
@@ -41,7 +44,7 @@ class Linear(nn.Linear):
 def test_each_row_is_inferred_from_its_own_context(bottleneck, lengths):
     agent = Agent(Linear(4, 4 if bottleneck else 2), 1, 2, 2, 8, bottleneck)
     contexts = [torch.randn(length, 4) for length in lengths]
-    found = module._infer(agent, [context.numpy() for context in contexts])
+    found = infer(agent, [context.numpy() for context in contexts])
     for row, context in enumerate(contexts):
         alone = agent.infer(context[None])
         torch.testing.assert_close(found.mean[row], alone.mean[0])
@@ -55,11 +58,11 @@ def test_a_posterior_that_is_not_finite_is_the_encoders_failure(part):
     """That after the last trajectory, too, from which no z is drawn."""
     runs = [Run(0, 0, [], [], []), Run(1, 0, [], [], [])]
     good = Posterior(torch.zeros(2, 3), torch.ones(2, 3))
-    module._record(good, runs, [1])
-    module._record(good._replace(variance=None), runs, [1])
+    module._note(good, runs, [1])
+    module._note(good._replace(variance=None), runs, [1])
     assert [len(run.posteriors) for run in runs] == [0, 2]
     assert runs[1].posteriors[0][1].tolist() == [1, 1, 1] and runs[1].posteriors[1][1] is None
     spoilt = getattr(good, part).clone()
     spoilt[0, 1] = torch.inf
     with pytest.raises(TrialFailure, match="not finite"):
-        module._record(good._replace(**{part: spoilt}), runs, [1])
+        module._note(good._replace(**{part: spoilt}), runs, [1])

@@ -8,13 +8,13 @@ from torch import nn
 from oyster.algorithms.pearl import learner
 from oyster.algorithms.pearl.agent import Agent, encoder_sizes
 from oyster.algorithms.pearl.gradient_step import GradientStep
-from oyster.algorithms.pearl.learner import MetaTraining
 from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import TrialFailure
 from oyster.trial.meta_test import meta_test
+from oyster.trial.training import Training
 
 
 class Spy(nn.Module):
@@ -44,15 +44,15 @@ def settings(environment="point-robot", **changes) -> Settings:
     return Settings.model_validate(resolved.model_dump() | base | changes)
 
 
-def make(s: Settings, recurrent=False) -> tuple[MetaTraining, Spy]:
+def make(s: Settings, recurrent=False) -> tuple[Training, Spy]:
     torch.manual_seed(0)
     family = load_family(s.environment)
     dims = family.observation_dim, family.action_dim
     sizes = encoder_sizes(*dims, s.latent_dim, s.use_information_bottleneck, s.use_next_obs_in_context)
     spy = Spy(*sizes, recurrent=recurrent)
-    agent = Agent(spy, *dims, s.latent_dim, s.net_size, s.use_information_bottleneck)
+    agent = Agent.from_settings(spy, s, family)
     tasks = family.draw_tasks(s.train_tasks + s.test_tasks)
-    return MetaTraining(s, agent, family, tasks[: s.train_tasks], tasks[-s.test_tasks :]), spy
+    return Training(s, agent, family, tasks[: s.train_tasks], tasks[-s.test_tasks :]), spy
 
 
 # --- meta-test --------------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def test_meta_test_explores_then_infers_from_everything_seen(explore):
     training, spy = make(s)
     rows = 2 * s.test_tasks
     training.agent.train()
-    result = meta_test(training.agent, training.make_family(rows), training.test_tasks, s, np.random.default_rng(0))
+    result = meta_test(training.agent, training.family(rows), training.test_tasks, s, np.random.default_rng(0))
     assert training.agent.training  # as it was before
     inferences = [event for event in spy.events if event[0] == "infer"]
     assert inferences == [("infer", rows, False)] * (5 - explore + 1)  # from trajectory `explore` on
@@ -89,7 +89,7 @@ def test_meta_test_explores_then_infers_from_everything_seen(explore):
 def test_meta_test_return_is_the_last_trajectory_over_evaluations_then_tasks():
     s = settings(evaluations=2)
     training, _ = make(s)
-    result = meta_test(training.agent, training.make_family(4), training.test_tasks, s, np.random.default_rng(0))
+    result = meta_test(training.agent, training.family(4), training.test_tasks, s, np.random.default_rng(0))
     last = [[run.returns[-1] for run in result.runs if run.task == task] for task in (0, 1)]
     assert result.task_returns() == pytest.approx([np.mean(values) for values in last])
     assert result.meta_test_return() == pytest.approx(np.mean([np.mean(values) for values in last]))
@@ -100,7 +100,7 @@ def test_meta_test_is_deterministic_given_its_generator():
     training, _ = make(settings())
     results = [
         meta_test(
-            training.agent, training.make_family(4), training.test_tasks, training.settings, np.random.default_rng(seed)
+            training.agent, training.family(4), training.test_tasks, training.settings, np.random.default_rng(seed)
         )
         for seed in (1, 1, 2)
     ]
@@ -114,15 +114,9 @@ def test_collection_phases(monkeypatch):
     """Initial collection for every task, then prior, posterior and extra phases; z drawn anew for every trajectory."""
     s = settings(num_initial_steps=40, num_steps_prior=40, num_steps_posterior=60, num_extra_rl_steps_posterior=40)
     training, spy = make(s)
-    latents = []
-    rollout = learner.rollout
-
-    def watched(family, tasks, agent, z, *arguments, **keywords):
-        latents.append(z.clone())
-        return rollout(family, tasks, agent, z, *arguments, **keywords)
-
-    monkeypatch.setattr(learner, "rollout", watched)
-    training._collect()
+    latents, draw = [], training.agent.draw_latent
+    monkeypatch.setattr(training.agent, "draw_latent", lambda *args: latents.append(draw(*args)) or latents[-1])
+    training.learner._collect()
     assert [len(z) for z in latents] == [4, 4, *[3] * (2 + 3 + 2)]
     assert len({tuple(z.flatten().tolist()) for z in latents}) == len(latents)
     every = [name for name, *_ in spy.events]
@@ -131,24 +125,26 @@ def test_collection_phases(monkeypatch):
     assert all(training_mode for *_, training_mode in spy.events)
     assert {tuple(context.shape[:2]) for context in spy.contexts} == {(3, s.embedding_batch_size)}
     collected = 4 * 40 + 3 * (40 + 60 + 40)
-    assert training.store.size == collected == training.replay.sizes.sum()
-    assert training.context.sizes.max() == 100  # prior and posterior phases; the extra phase is not kept as context
+    assert training.learner.store.size == collected == training.learner.replay.sizes.sum()
+    assert (
+        training.learner.context.sizes.max() == 100
+    )  # prior and posterior phases; the extra phase is not kept as context
 
 
 def test_a_task_drawn_twice_is_two_collections_and_the_second_stays():
     s = settings(num_tasks_sample=3)
     training, _ = make(s)
-    training._collect()
-    before = training.context.episodes[1]
-    training.rngs["tasks"] = Fixed(np.array([2, 0, 2]))
-    training.iteration = 1
-    size = training.store.size
-    training._collect()
-    assert training.context.episodes[1] == before  # not drawn: kept
+    training.learner._collect()
+    before = training.learner.context.episodes[1]
+    training.learner.rngs["tasks"] = Fixed(np.array([2, 0, 2]))
+    training.learner.iteration = 1
+    size = training.learner.store.size
+    training.learner._collect()
+    assert training.learner.context.episodes[1] == before  # not drawn: kept
     # Rows of one rollout are stored in order: of the two rows of task 2, the later one is in its context.
-    starts = sorted(start for start, _ in training.replay.episodes[2] if start >= size)
+    starts = sorted(start for start, _ in training.learner.replay.episodes[2] if start >= size)
     prior_trajectories = s.num_steps_prior // load_family(s.environment).horizon
-    assert [start for start, _ in training.context.episodes[2]] == starts[1 : 2 * prior_trajectories : 2]
+    assert [start for start, _ in training.learner.context.episodes[2]] == starts[1 : 2 * prior_trajectories : 2]
 
 
 class Fixed:
@@ -180,20 +176,20 @@ def _inferences(spy):
 def test_a_smaller_mini_batch_is_a_step_a_chunk():
     s = settings(embedding_batch_size=40, embedding_mini_batch_size=16)
     training, spy = make(s)
-    training._collect()
+    training.learner._collect()
     spy.contexts.clear()
     spy.events.clear()
-    training._take_gradient_step()
+    training.learner._take_gradient_step()
     assert [context.shape[1] for context in spy.contexts] == [16, 16]
-    assert training.gradient_steps == 2 and training.steps_taken == 1
+    assert training.learner.gradient_steps == 2 and training.learner.steps_taken == 1
     assert [name for name, *_ in spy.events] == ["reset", "infer", "infer"]  # one context: hidden state is carried, cut
 
 
 def test_hidden_state_is_detached_between_chunks():
     training, spy = make(settings())
     spy.hidden = (torch.ones(2, requires_grad=True) * 2, torch.ones(2, requires_grad=True) * 3, None)
-    training._collect()
-    training._take_gradient_step()
+    training.learner._collect()
+    training.learner._take_gradient_step()
     assert [part is not None and part.requires_grad for part in spy.hidden] == [False, False, False]
 
 
@@ -208,9 +204,9 @@ def test_next_observations_in_context():
 def test_the_encoder_learns_through_the_critics_and_the_kl_only():
     s = settings()
     training, _ = make(s)
-    training._collect()
+    training.learner._collect()
     tasks = np.array([0, 1])
-    batch = training._draw_batch(tasks, training._draw_context(training.context, tasks, 10))
+    batch = training.learner._draw_batch(tasks, training.learner._draw_context(training.learner.context, tasks, 10))
     before = {name: value.clone() for name, value in training.agent.state_dict().items()}
     step = GradientStep(
         training.agent, learning_rate=1e-2, discount=0.0, reward_scale=1.0, kl_lambda=0.0, soft_target_tau=0.0

@@ -43,7 +43,7 @@ def run(tasks, horizon, actions=None):
     rng = np.random.default_rng(0)
     family = Counter(len(tasks))
     z = torch.zeros(len(tasks), 2)
-    return rollout(family, np.array(tasks)[:, None], agent(), z, horizon, resets=rng, actions=actions)
+    return rollout(family, np.array(tasks)[:, None], agent().actor(z, actions), horizon, rng)
 
 
 def test_rows_end_by_themselves_or_are_cut():
@@ -93,11 +93,11 @@ def test_the_deterministic_policy_draws_nothing():
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     before = rng.bit_generator.state
-    one = rollout(Counter(2), np.array([[3.0], [3.0]]), agent(), torch.ones(2, 2), 5, resets=rng, actions=None)
+    one = rollout(Counter(2), np.array([[3.0], [3.0]]), agent().actor(torch.ones(2, 2), None), 5, rng)
     assert rng.bit_generator.state == before
     assert np.abs(one.action).max() <= 1
     drawn = np.random.default_rng(1)
-    sampled = rollout(Counter(2), np.array([[3.0], [3.0]]), agent(), torch.ones(2, 2), 5, resets=rng, actions=drawn)
+    sampled = rollout(Counter(2), np.array([[3.0], [3.0]]), agent().actor(torch.ones(2, 2), drawn), 5, rng)
     assert drawn.bit_generator.state != np.random.default_rng(1).bit_generator.state
     assert not np.array_equal(sampled.action, one.action)
 

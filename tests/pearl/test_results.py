@@ -17,9 +17,11 @@ from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import TrialFailure
 from oyster.trial.meta_test import MetaTest, Run
-from oyster.trial.results import num_parameters, write_results
+from oyster.trial.results import write_results
+from oyster.trial.training import progress_line
 
 FAMILY = load_family("point-robot")
+LINE = progress_line(Row)
 TASKS = np.array([[0.5, 0.25], [-0.5, 0.75]])
 SETTINGS = trial_settings(
     load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=7, preset="canary"
@@ -41,10 +43,10 @@ def run(task: int, evaluation: int, lengths: list[int], bottleneck: bool = True)
 def trained(test: MetaTest | None, num_rows: int = 7) -> SimpleNamespace:
     weight = torch.arange(6.0)
     return SimpleNamespace(
-        rows=[Row(k, 10 * k, k, 1.5 * k**2, *([0.5] * 6)) for k in range(num_rows)],
+        rows=[LINE(k, 10 * k, k, 1.5 * k**2, *([0.5] * 6)) for k in range(num_rows)],
         last_test=test,
         start=lambda: {"first_rewards": [1.5]},
-        agent=SimpleNamespace(weights=lambda: {"a": weight, "b": weight[2:]}),
+        agent=SimpleNamespace(state_dict=lambda: {"a": weight, "b": weight[2:]}),
     )
 
 
@@ -58,7 +60,7 @@ RUNS = [run(0, 0, [3, 2]), run(0, 1, [1]), run(1, 0, [3, 3]), run(1, 1, [2, 1, 4
 
 @pytest.fixture
 def written(tmp_path) -> Path:
-    write_results(tmp_path / "a" / "result", SETTINGS, FAMILY, TASKS, trained(MetaTest(RUNS)))
+    write_results(tmp_path / "a" / "result", SETTINGS, FAMILY, TASKS, Row, trained(MetaTest(RUNS)))
     return tmp_path / "a" / "result"
 
 
@@ -96,7 +98,7 @@ def test_posteriors_have_one_row_more_than_trajectories(written):
 
 
 def test_without_a_bottleneck_variances_are_blank(tmp_path):
-    write_results(tmp_path, SETTINGS, FAMILY, TASKS[:1], trained(MetaTest([run(0, 0, [2], bottleneck=False)])))
+    write_results(tmp_path, SETTINGS, FAMILY, TASKS[:1], Row, trained(MetaTest([run(0, 0, [2], bottleneck=False)])))
     assert [row[3:] for row in read(tmp_path / "posteriors.csv")[1:]] == [
         ["0.0", "0.5", "", ""],
         ["1.0", "1.5", "", ""],
@@ -118,7 +120,7 @@ def test_traces_are_padded_with_nan(written):
 
 def test_progress_and_weights_are_written_whole(written):
     header, *rows = read(written / "progress.csv")
-    assert header == list(Row._fields) and len(rows) == 7 and rows[3][:4] == ["3", "30", "3", "13.5"]
+    assert header == list(LINE._fields) and len(rows) == 7 and rows[3][:4] == ["3", "30", "3", "13.5"]
     weights = load_file(written / "weights.safetensors")
     assert weights["a"].tolist() == [0, 1, 2, 3, 4, 5] and weights["b"].tolist() == [2, 3, 4, 5]
 
@@ -132,8 +134,8 @@ def test_a_failure_leaves_every_file(there, tmp_path):
     """And claims no meta-test: that of the iteration before is not the trial's result."""
     training = None if there == "nothing" else trained(MetaTest(RUNS), num_rows=2)
     if there == "no weights":
-        training.agent.weights = unreadable
-    write_results(tmp_path, SETTINGS, FAMILY, TASKS, training, TrialFailure("bad luck", 2))
+        training.agent.state_dict = unreadable
+    write_results(tmp_path, SETTINGS, FAMILY, TASKS, Row, training, TrialFailure("bad luck", 2))
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["failure"] == {"reason": "bad luck", "iteration": 2}
     assert metrics["meta_test_return"] is metrics["meta_test_return_last5"] is None
@@ -143,7 +145,3 @@ def test_a_failure_leaves_every_file(there, tmp_path):
     assert np.load(tmp_path / "trajectories.npz")[FAMILY.trace_name].shape == (0,)
     assert set(load_file(tmp_path / "weights.safetensors")) == ({"a", "b"} if there == "all" else set())
     assert json.loads((tmp_path / "start.json").read_text()) == ({} if there == "nothing" else {"first_rewards": [1.5]})
-
-
-def test_parameters_are_counted():
-    assert num_parameters(torch.nn.Linear(3, 4)) == 16

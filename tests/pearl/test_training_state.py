@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from oyster.algorithms.pearl.learner import MetaTraining
-from oyster.algorithms.pearl.training_state import capture, restore
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
-from oyster.runtime.checkpoint import Checkpoint, from_bytes, to_bytes
+from oyster.runtime.checkpoint import Checkpoint, from_bytes, join, split, to_bytes
 from oyster.runtime.errors import TrialFailure
 from oyster.trial.run import Trial
+from oyster.trial.training import Training
 
 REMEMBERS = """
 import torch
@@ -49,22 +48,30 @@ def assemble(tmp_path):
     changes = {"num_iterations": 3, "num_train_steps_per_itr": 4, "batch_size": 8, "evaluations": 1, "train_tasks": 4,
                "num_tasks_sample": 2, "meta_batch": 3}  # fmt: skip
 
-    def make() -> MetaTraining:
+    def make() -> Training:
         settings = trial_settings(
             load_params(FOLDER / "params.yaml"), environment="point-robot", agent="mlp", seed=3, preset="canary"
         ).model_copy(update=changes)
-        return Trial(settings, Path(encoder), "cpu").assemble()
+        return Trial(settings, {"encoder": Path(encoder)}, "cpu").assemble()
 
     return make
+
+
+def capture(training: Training) -> Checkpoint:
+    return split(training.state_dict())
+
+
+def restore(training: Training, checkpoint: Checkpoint) -> None:
+    training.load_state_dict(join(checkpoint))
 
 
 class Stop(Exception):
     """Raised in the middle of an iteration."""
 
 
-def train_until(training: MetaTraining, iteration: int, step: int) -> None:
-    def look(present: MetaTraining) -> None:
-        if (present.iteration, present.steps_taken) == (iteration, step):
+def train_until(training: Training, iteration: int, step: int) -> None:
+    def look(present: Training) -> None:
+        if (present.iteration, present.learner.steps_taken) == (iteration, step):
             raise Stop
 
     with pytest.raises(Stop):
@@ -84,14 +91,14 @@ def test_a_restored_training_goes_on_to_the_same_numbers(assemble, iteration, st
     stored = from_bytes(to_bytes(capture(training)))
     fresh = assemble()
     torch.manual_seed(99)
-    fresh.agent.set_mode(training=False)
+    fresh.agent.train(False)
     restore(fresh, stored)
     again = capture(fresh)
     assert again.state.keys() == stored.state.keys() and alike(again, stored)
     assert all(module.training for module in fresh.agent.modules())
-    assert fresh.store.size == training.store.size
+    assert fresh.learner.store.size == training.learner.store.size
     for name in ("replay", "context"):
-        ours, theirs = getattr(fresh, name), getattr(training, name)
+        ours, theirs = getattr(fresh.learner, name), getattr(training.learner, name)
         assert (ours.sizes == theirs.sizes).all() and len(ours.episodes) == 4
     rows = list(fresh.run())
     torch_state = torch.get_rng_state()
@@ -110,18 +117,21 @@ def test_everything_that_training_changes_is_held(assemble):
     train_until(training, 1, 2)
     tensors, state = capture(training)
     named = {name.partition("/")[0] for name in tensors}
-    assert named == {"agent", "optimizer", "store", "loss_sums", "first_losses", "torch_generator", "encoder"}
+    assert named == {"agent", "learner", "torch"}
+    named = {name.split("/")[1] for name in tensors if name.startswith("learner/")}
+    assert named == {"optimizers", "store", "loss_sums", "first_losses", "encoder"}
     networks = ("qf1", "qf2", "context_encoder", "vf", "policy")
     counts = {"critic": networks[:3], "actor": networks[3:]}
     for optimizer, owners in counts.items():
         number = sum(len(list(getattr(training.agent, owner).parameters())) for owner in owners)
-        held = {name for name in tensors if name.startswith(f"optimizer/{optimizer}/")}
-        assert held == {f"optimizer/{optimizer}/{index}/{key}" for index in range(number)
+        held = {name for name in tensors if name.startswith(f"learner/optimizers/{optimizer}/")}
+        assert held == {f"learner/optimizers/{optimizer}/{index}/{key}" for index in range(number)
                         for key in ("step", "exp_avg", "exp_avg_sq")}  # fmt: skip
-    assert len(tensors["store"]) == training.store.size < len(training.store.rows)
+    assert len(tensors["learner/store"]) == training.learner.store.size < len(training.learner.store.rows)
+    state = state["learner"]
     assert state["iteration"] == 1 and state["steps_taken"] == 2 and state["gradient_steps"] == 6
-    assert len([name for name in tensors if name.startswith("first_losses/")]) == 4
-    assert state["encoder"][".calls"] == 6 and ".seen" in state["encoder"]
+    assert len([name for name in tensors if name.startswith("learner/first_losses/")]) == 4
+    assert state["encoder"]["attributes"][".calls"] == 6 and ".seen" in state["encoder"]["attributes"]
 
 
 def test_what_an_encoder_raises_while_its_state_is_looked_at_is_its_failure(assemble, monkeypatch):

@@ -1,15 +1,19 @@
 """The PEARL agent: a context encoder and the soft actor-critic that conditions on what it infers."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import nn
 
-from oyster.algorithms.pearl.encoder_state import load_weights
+from oyster.algorithms.pearl.adapter import Adapter
 from oyster.algorithms.pearl.posterior import Posterior, infer_posterior, prior
+from oyster.algorithms.settings import Settings
+from oyster.envs.family import TaskFamily
 from oyster.rl.fused_mlp import FrozenMlp
 from oyster.rl.networks import Mlp, TanhGaussianPolicy
+from oyster.rl.state import fit_buffers
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
 
 
@@ -30,10 +34,17 @@ class Agent(nn.Module):
         latent_dim: int,
         net_size: int,
         information_bottleneck: bool = True,
+        *,
+        next_obs_in_context: bool = False,
+        exploration_trajectories: int = 1,
     ):
+        """`exploration_trajectories`: of a meta-test run, those for which z comes from the prior."""
         super().__init__()
         self.latent_dim = latent_dim
         self.information_bottleneck = information_bottleneck
+        self.next_obs_in_context = next_obs_in_context
+        self.exploration_trajectories = exploration_trajectories
+        self.warnings: list[str] = []
         self.context_encoder = encoder
         q_size, v_size = observation_dim + action_dim + latent_dim, observation_dim + latent_dim
         self.qf1 = Mlp(q_size, net_size, 1)
@@ -42,6 +53,28 @@ class Agent(nn.Module):
         self.target_vf = Mlp(v_size, net_size, 1)
         self.target_vf.load_state_dict(self.vf.state_dict())
         self.policy = TanhGaussianPolicy(v_size, net_size, action_dim)
+
+    @classmethod
+    def from_settings(cls, encoder: nn.Module, settings: Settings, family: type[TaskFamily]) -> "Agent":
+        return cls(
+            encoder,
+            family.observation_dim,
+            family.action_dim,
+            settings.latent_dim,
+            settings.net_size,
+            settings.use_information_bottleneck,
+            next_obs_in_context=settings.use_next_obs_in_context,
+            exploration_trajectories=settings.num_exp_traj_eval,
+        )
+
+    def adapter(self, num_rows: int, rng: np.random.Generator) -> Adapter:
+        """One that explores with z from the prior, then acts on what it inferred."""
+        return Adapter(self, num_rows, rng)
+
+    def encoder_parameters(self) -> int | None:
+        with suppress(TrialFailure), encoder_at_fault():
+            return sum(parameter.numel() for parameter in self.context_encoder.parameters())
+        return None
 
     @property
     def is_recurrent(self) -> bool:
@@ -53,19 +86,20 @@ class Agent(nn.Module):
     def device(self) -> torch.device:
         return self.policy.last_fc.weight.device
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The state_dict. TrialFailure where the encoder's part of it cannot be had."""
+    def state_dict(self, *args, **kwargs) -> dict[str, torch.Tensor]:
+        """TrialFailure where the encoder's part of it cannot be had."""
         with encoder_at_fault():
-            return self.state_dict()
+            return super().state_dict(*args, **kwargs)
 
-    def load_weights(self, state: dict[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Take over saved weights; a buffer that the encoder makes anew may have another shape."""
         with encoder_at_fault():
-            load_weights(self, state)
+            fit_buffers(self, state)
+            super().load_state_dict(state)
 
-    def set_mode(self, *, training: bool) -> None:
+    def train(self, mode: bool = True) -> "Agent":
         with encoder_at_fault():
-            self.train(training)
+            return super().train(mode)
 
     def reset_encoder(self, num_tasks: int) -> None:
         """Let the encoder forget. TrialFailure where it raises."""

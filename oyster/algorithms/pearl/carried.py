@@ -24,6 +24,7 @@ from oyster.algorithms.pearl import encoder_state
 from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.encoder_state import is_lazy
 from oyster.algorithms.pearl.subject import TOLERANCE, Breach, Subject, difference, gradients, listed
+from oyster.rl.state import load_weights
 from oyster.runtime.checkpoint import Checkpoint, from_bytes, to_bytes
 from oyster.runtime.errors import InputError, describe
 from oyster.runtime.local_files import local_reads
@@ -87,7 +88,7 @@ def _goes_on(subject: Subject, encoder: nn.Module) -> None:
     except (RuntimeError, ValueError, TypeError) as error:
         raise Breach(f"it cannot be written into a checkpoint: {describe(error)}", fix) from error
     twin = Subject(_loaded_anew(subject.encoder_class), subject.settings, subject.family).construct(seed=1)
-    encoder_state.load_weights(twin, _under("weights/", loaded.tensors))
+    load_weights(twin, _under("weights/", loaded.tensors))
     encoder_state.restore(twin, _under("state/", loaded.tensors), loaded.state)
     for seed, mode in enumerate((True, False, True), start=3):
         context = subject.context(4, 8, seed)

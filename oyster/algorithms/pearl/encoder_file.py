@@ -70,7 +70,3 @@ def load_encoder_class(path: str | Path, *, again: bool = False) -> type[PyTorch
             f"{found}."
         )
     return next(iter(encoders.values()))
-
-
-def file_sha256(path: str | Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

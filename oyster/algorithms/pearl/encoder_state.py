@@ -2,7 +2,7 @@
 
 Carried: buffers that are not saved, and attributes that are plain values, tensors, arrays, or lists, tuples, sets,
 deques and mappings of these. Tensors that share memory, with each other or with weights, share it again afterwards.
-Whatever else a call changes is refused before training (conformance/state.py).
+Whatever else a call changes is refused before training (carried.py).
 """
 
 from collections import OrderedDict, deque
@@ -65,31 +65,6 @@ def restore(encoder: nn.Module, tensors: dict[str, torch.Tensor], state: dict[st
     for key in present.keys() - state.keys():
         module, _, name = key.rpartition(".")
         delattr(modules[module], name)
-
-
-def load_weights(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """`load_state_dict`, where a buffer may have been made anew in another shape (a hidden state per task has)."""
-    for name, value in state.items():
-        owner_name, _, buffer = name.rpartition(".")
-        try:
-            owner = module.get_submodule(owner_name)
-        except AttributeError:
-            continue  # load_state_dict names it
-        present = owner._buffers.get(buffer)
-        if buffer in owner._buffers and (present is None or present.shape != value.shape):
-            device = value.device if present is None else present.device
-            owner._buffers[buffer] = torch.empty_like(value, device=device)
-    module.load_state_dict(state)
-
-
-def differing_weights(module: nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
-    """Names that only one of the two has, or whose shapes differ although no buffer may have been made anew."""
-    own = module.state_dict()
-    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-    both = own.keys() & state.keys()
-    others = {name for name in both if own[name].dtype != state[name].dtype}
-    others |= {name for name in both & parameters if not is_lazy(own[name]) and own[name].shape != state[name].shape}
-    return sorted((own.keys() ^ state.keys()) | others)
 
 
 def _remembered(encoder: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -1,38 +1,44 @@
-"""PEARL's meta-training loop: collect, take gradient steps, meta-test; a row of progress an iteration.
+"""PEARL's meta-training: collect, take gradient steps; a row per iteration (Rakelly et al. 2019, algorithm 1).
 
-The loop's state is explicit, so that it can stop between any two gradient steps and go on as if it had not.
+The state is explicit, so that training can stop between any two gradient steps and go on as if it had not: nothing else
+is alive there, since every trajectory begins with a reset.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
-from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl import encoder_state
+from oyster.algorithms.pearl.agent import Agent, encoder_sizes
+from oyster.algorithms.pearl.contract import require_contract
+from oyster.algorithms.pearl.encoder_file import find_encoder_file, load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep, Losses
 from oyster.algorithms.pearl.posterior import Posterior
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.rl.replay import Layout, Positions, TransitionStore
 from oyster.rl.rollout import rollout
-from oyster.runtime import seeds
 from oyster.runtime.device import to_device
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
-from oyster.trial.meta_test import MetaTest, meta_test
+from rlkit.torch import pytorch_util as ptu
 
 FIRST_STEPS = 20  # environment steps, and as many gradient steps, by which a start is told (see `start`)
+COUNTERS = ("iteration", "steps_taken", "gradient_steps", "train_returns", "first_rewards")
 FINITE_CHECK_EVERY = 50  # gradient steps between two looks at the losses; on a GPU, which a look would stop, none
 
 
 class Row(NamedTuple):
-    """One iteration, as progress.csv shows it. Steps are cumulative; meta-test steps are not counted."""
+    """One iteration, as progress.csv shows it beside its meta-test. Steps are cumulative, without the meta-test's."""
 
     iteration: int
     environment_steps: int
     gradient_steps: int
-    meta_test_return: float
     train_return: float  # mean return of the trajectories collected in this iteration
     qf_loss: float  # losses: means over the iteration's gradient steps
     vf_loss: float
@@ -41,60 +47,97 @@ class Row(NamedTuple):
     posterior_variance: float  # mean variance of q(z|c) over the iteration's gradient steps
 
 
-class MetaTraining:
-    """One trial's meta-training. `run()` yields after every iteration."""
+def sources(settings: Settings, encoder: str | None = None) -> dict[str, Path]:
+    """The encoder's file: the settings', or `encoder`, a name or a file. InputError where there is none."""
+    return {"encoder": find_encoder_file(encoder or settings.encoder)}
 
+
+def load_sources(settings: Settings, sources: Mapping[str, Path]) -> type[nn.Module]:
+    """The encoder class. InputError where its file cannot be used."""
+    return load_encoder_class(sources["encoder"])
+
+
+def make_agent(
+    settings: Settings, family: type[TaskFamily], encoder_class: type[nn.Module], device: torch.device
+) -> Agent:
+    """TrialFailure where the encoder breaks the contract, or its constructor raises."""
+    ptu.set_gpu_mode(device.type == "cuda")  # encoders may ask where they are
+    warnings = require_contract(encoder_class, settings, family)
+    input_size, output_size = encoder_sizes(
+        family.observation_dim,
+        family.action_dim,
+        settings.latent_dim,
+        settings.use_information_bottleneck,
+        settings.use_next_obs_in_context,
+    )
+    with encoder_at_fault():
+        encoder = encoder_class(
+            hidden_sizes=list(settings.encoder_hidden_sizes),
+            input_size=input_size,
+            output_size=output_size,
+            **deepcopy(settings.encoder_arguments),
+        ).to(device)
+    agent = Agent.from_settings(encoder, settings, family).to(device)
+    agent.warnings = warnings
+    return agent
+
+
+class Learner:
     def __init__(
         self,
         settings: Settings,
         agent: Agent,
-        make_family: Callable[[int], TaskFamily],
+        family: Callable[[int], TaskFamily],
         train_tasks: np.ndarray,
-        test_tasks: np.ndarray,
+        streams: Mapping[str, np.random.Generator],
     ):
-        """`make_family(num_rows)` builds the task family; tasks are (task, parameter)."""
-        self.settings, self.agent = settings, agent
-        self.make_family, self.families = make_family, {}
-        self.train_tasks, self.test_tasks = train_tasks, test_tasks
+        """`family(num_rows)` builds the task family; tasks are (task, parameter)."""
+        self.settings, self.agent, self.rngs = settings, agent, dict(streams)
+        self.make_family, self.families = family, {}
+        self.train_tasks = train_tasks
         self.gradient_step = GradientStep.from_settings(agent, settings)
-        family = self._family(len(train_tasks))
-        self.horizon, self.sparse = family.horizon, family.sparse
-        layout = Layout(family.observation_dim, family.action_dim)
-        self.store = TransitionStore(layout, transition_capacity(settings, family.horizon), agent.device)
-        self.replay = Positions(len(train_tasks))  # everything ever collected, a list a training task
-        self.context = Positions(len(train_tasks))  # the last collection's context, a list a training task
-        self.rngs = {
-            name: seeds.generator(settings.seed, name) for name in seeds.STREAMS if name not in ("torch", "meta_test")
-        }
+        rows = self._family(len(train_tasks))
+        self.horizon, self.sparse = rows.horizon, rows.sparse
+        layout = Layout(rows.observation_dim, rows.action_dim)
+        self.store = TransitionStore(layout, transition_capacity(settings, rows.horizon), agent.device)
+        self.replay = Positions(len(train_tasks))  # everything ever collected, a list per training task
+        self.context = Positions(len(train_tasks))  # the last collection's context, a list per training task
         self.iteration = 0
         self.steps_taken = 0  # gradient steps of the present iteration
         self.gradient_steps = 0
         self.loss_sums = torch.zeros(len(Losses._fields) + 1, dtype=torch.float64, device=agent.device)
         self.train_returns: list[float] = []
-        self.rows: list[Row] = []
-        self.first_rewards: list[float] = []  # a training task each
-        self.first_losses: list[torch.Tensor] = []  # a gradient step each, (loss,)
-        self.last_test: MetaTest | None = None
+        self.first_rewards: list[float] = []  # one per training task
+        self.first_losses: list[torch.Tensor] = []  # one per gradient step, (loss,)
 
-    def run(self, on_gradient_step: Callable[["MetaTraining"], None] = lambda training: None) -> Iterator[Row]:
-        """Train from wherever the state stands. Raises TrialFailure, with its iteration, where the encoder fails."""
-        try:
-            while self.iteration < self.settings.num_iterations:
-                if self.steps_taken == 0:
-                    self._collect()
-                while self.steps_taken < self.settings.num_train_steps_per_itr:
-                    self._take_gradient_step()
-                    on_gradient_step(self)
-                yield self._finish_iteration()
-        except TrialFailure as failure:
-            failure.iteration = self.iteration
-            raise
+    @property
+    def environment_steps(self) -> int:
+        return self.store.size
+
+    def train(self) -> Iterator[Row | float]:
+        """A Row per iteration, and before it, after every gradient step, the share of them taken."""
+        while self.iteration < self.settings.num_iterations:
+            if self.steps_taken == 0:
+                self._collect()
+            while self.steps_taken < self.settings.num_train_steps_per_itr:
+                self._take_gradient_step()
+                yield self.steps_taken / self.settings.num_train_steps_per_itr
+            yield self._finish_iteration()
+
+    def _finish_iteration(self) -> Row:
+        self._check_finite()
+        means = (self.loss_sums / self.steps_taken).tolist()
+        train_return = float(np.mean(self.train_returns))
+        row = Row(self.iteration, self.environment_steps, self.gradient_steps, train_return, *means)
+        self.iteration += 1
+        self.steps_taken = 0
+        return row
 
     # --- collecting ---------------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
         s = self.settings
-        self.agent.set_mode(training=True)
+        self.agent.train()
         if self.iteration == 0:
             everyone = np.arange(len(self.train_tasks))
             initial = Positions(len(everyone))
@@ -120,15 +163,9 @@ class MetaTraining:
         belief = self.agent.prior(len(tasks))
         num_trajectories = 0
         while (unfinished := np.flatnonzero(steps < num_steps)).size:
-            trajectories = rollout(
-                self._family(len(tasks)),
-                self.train_tasks[tasks],
-                self.agent,
-                self.agent.draw_latent(belief, self.rngs["latents"]),
-                self.horizon,
-                resets=self.rngs["resets"],
-                actions=self.rngs["actions"],
-            )
+            act = self.agent.actor(self.agent.draw_latent(belief, self.rngs["latents"]), self.rngs["actions"])
+            rows = self._family(len(tasks))
+            trajectories = rollout(rows, self.train_tasks[tasks], act, self.horizon, self.rngs["resets"])
             num_trajectories += 1
             for row in unfinished:  # a row that has its steps idles along
                 length = int(trajectories.length[row])
@@ -204,44 +241,44 @@ class MetaTraining:
         if not torch.isfinite(self.loss_sums).all():
             raise TrialFailure(f"the losses became non-finite by gradient step {self.gradient_steps}")
 
-    # --- testing ------------------------------------------------------------------------------------------------------
+    # --- the state ----------------------------------------------------------------------------------------------------
 
-    def _finish_iteration(self) -> Row:
-        self._check_finite()
-        if not all(torch.isfinite(value).all() for value in self.agent.weights().values()):
-            raise TrialFailure(f"the weights became non-finite by gradient step {self.gradient_steps}")
-        test = self._meta_test()
-        means = (self.loss_sums / self.steps_taken).tolist()
-        row = Row(
-            self.iteration,
-            self.store.size,
-            self.gradient_steps,
-            test.meta_test_return(),
-            float(np.mean(self.train_returns)),
-            *means,
-        )
-        self.rows.append(row)
-        self.last_test = test
-        self.iteration += 1
-        self.steps_taken = 0
-        return row
-
-    def _meta_test(self) -> MetaTest:
-        """Draws from streams of its own, so that testing leaves training as it was."""
-        s = self.settings
-        family = self._family(len(self.test_tasks) * s.evaluations)
-        rng = seeds.generator(s.seed, "meta_test", self.iteration)
-        with seeds.separate_torch_stream(s.seed, 1 + self.iteration):
-            return meta_test(self.agent, family, self.test_tasks, s, rng)
-
-    def start(self) -> dict:
-        """How the trial began: what other hardware reproduces too, within rounding, before chaos sets in."""
+    def start(self) -> dict[str, Any]:
+        """What other hardware reproduces too, within rounding, before chaos sets in."""
         return {
-            "train_tasks": self.train_tasks.tolist(),
-            "test_tasks": self.test_tasks.tolist(),
             "first_rewards": self.first_rewards,
             "first_losses": [_finite(losses.tolist()) for losses in self.first_losses],
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors are not copied: write them before training goes on."""
+        with encoder_at_fault():
+            memory, attributes = encoder_state.capture(self.agent.context_encoder)
+        return {
+            "optimizers": {name: adam.state_dict() for name, adam in self.gradient_step.optimizers().items()},
+            "encoder": {"memory": memory, "attributes": attributes},
+            "store": self.store.rows[: self.store.size],
+            "replay": self.replay.episodes,
+            "context": self.context.episodes,
+            "loss_sums": self.loss_sums,
+            "first_losses": {str(step): losses for step, losses in enumerate(self.first_losses)},
+            **{name: getattr(self, name) for name in COUNTERS},
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, adam in self.gradient_step.optimizers().items():
+            adam.load_state_dict(state["optimizers"][name])
+        with encoder_at_fault():
+            encoder = state["encoder"]
+            encoder_state.restore(self.agent.context_encoder, encoder["memory"], encoder["attributes"])
+        self.store.size = len(state["store"])
+        self.store.rows[: self.store.size] = state["store"].to(self.store.rows.device)
+        self.replay, self.context = Positions.of(state["replay"]), Positions.of(state["context"])
+        self.loss_sums.copy_(state["loss_sums"])
+        self.first_losses = [state["first_losses"][str(step)] for step in range(len(state["first_losses"]))]
+        for name in COUNTERS:
+            setattr(self, name, state[name])
 
     def _family(self, num_rows: int) -> TaskFamily:
         if num_rows not in self.families:

@@ -1,21 +1,19 @@
 """q(z|c): from an encoder's outputs to a Gaussian over the task latent (Rakelly et al. 2019, section 4.1)."""
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from oyster.algorithms.algorithm import Belief
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
 
 MIN_VARIANCE = 1e-7
 
 
-class Posterior(NamedTuple):
-    """One diagonal Gaussian a task. Without the information bottleneck there is no variance: z is the mean."""
+class Posterior(Belief):
+    """One diagonal Gaussian per task. Without the information bottleneck there is no variance: z is the mean."""
 
-    mean: torch.Tensor  # (task, latent)
-    variance: torch.Tensor | None  # (task, latent)
+    __slots__ = ()
 
     def sample(self, noise: torch.Tensor) -> torch.Tensor:
         """z (task, latent) from standard normal noise of that shape."""

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from oyster.algorithms.pearl.agent import encoder_sizes
-from oyster.algorithms.pearl.encoder_state import load_weights
 from oyster.algorithms.pearl.posterior import Posterior, infer_posterior
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import TaskFamily
+from oyster.rl.state import load_weights
 from oyster.runtime import seeds
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
 from oyster.runtime.switches import global_switches
