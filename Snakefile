@@ -38,7 +38,7 @@ onsuccess: record()
 onerror: record()
 
 def wanted(grid):  # the trials too: a report that is there does not say that they are
-    return [REPORTS[grid], *(str(each.key_file) for each in TRIALS[grid])]
+    return [REPORTS[grid], *(str(each.key_file) for each in TRIALS[grid])] if grid in TRIALS else []
 
 def unless(output, needed):  # what is there needs nothing: else Snakemake would run it again after what it needs
     return lambda w: [] if Path(output.format(**w)).exists() else needed(w)
