@@ -18,8 +18,8 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from oyster.algorithms.pearl.agent import Agent
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.algorithms.pearl.posterior import infer_posterior
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.simulate.rollouts import find_weights, read_result
 from oyster.trial.meta_test import meta_test
 from oyster.trial.run import Trial
@@ -82,7 +82,7 @@ def carry_state(agent: Agent) -> None:
 
 
 def variants(trial: Trial) -> list[str]:
-    longest = trial.settings.num_steps_per_eval - trial.family.horizon  # context of the last trajectory
+    longest = trial.settings.test_length.steps - trial.family.horizon  # context of the last trajectory
     carried = [CARRIED] if trial.training.agent.is_recurrent else []
     capped = (
         [CAPPED] if longest > trial.training.learner.context_length else []

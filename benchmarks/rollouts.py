@@ -21,7 +21,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.rl.rollout import rollout

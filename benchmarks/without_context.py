@@ -18,7 +18,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.envs import load_family
 from oyster.envs.family import TASK_SEED, scripted_returns, split_tasks
 from oyster.grid import load_params, trial_settings

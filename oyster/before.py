@@ -32,8 +32,12 @@ def _grid(name: str, grid: Any) -> Any:
 
 def settings_of_before(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's recorded settings. What the family's class says now (horizon, sparse reward) is left out."""
-    if "budget" not in recorded:
-        return dict(recorded)
-    settings = {SETTINGS.get(key, key): value for key, value in recorded.items() if key not in OF_THE_FAMILY}
-    agent = str(recorded.get("encoder", "")).lower().replace("_", "-")
-    return {"agent": agent, "task_seed": TASK_SEED} | settings
+    settings = dict(recorded)
+    if "budget" in settings:
+        named = {SETTINGS.get(key, key): value for key, value in settings.items() if key not in OF_THE_FAMILY}
+        agent = str(settings.get("encoder", "")).lower().replace("_", "-")
+        settings = {"agent": agent, "task_seed": TASK_SEED} | named
+    if "num_steps_per_eval" in settings:
+        length = {"steps": settings.pop("num_steps_per_eval"), "trajectories": None}
+        settings |= {"test_length": length, "counted": [-1, -1]}
+    return settings

@@ -87,6 +87,7 @@ PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your ow
 @PARAMS
 def train(environment, agent, encoder, seed, preset, overrides, out, weights, word, params, **options) -> None:
     """Run one trial: one agent, one environment, one seed."""
+    from oyster.algorithms import find
     from oyster.grid import encoder_agent, find_agent, load_params, parse_overrides, trial_settings
     from oyster.trial.command import Options, Stop, expected_key
     from oyster.trial.command import train as train_trial
@@ -95,14 +96,21 @@ def train(environment, agent, encoder, seed, preset, overrides, out, weights, wo
         raise InputError("Give --agent NAME (of params.yaml), or --encoder with a name or a file.")
     read = load_params(params)
     chosen = encoder_agent(read, encoder) if encoder else (agent, find_agent(read, agent))
-    file = _encoder_file(encoder if encoder and _is_path(encoder) else chosen[1].encoder)
+    algorithm = chosen[1].algorithm
     settings = trial_settings(
-        read, environment=environment, agent=chosen, seed=seed, preset=preset, overrides=parse_overrides(overrides)
+        read,
+        environment=environment,
+        agent=chosen,
+        seed=seed,
+        preset=preset,
+        overrides=parse_overrides(overrides, algorithm),
     )
+    given = {"encoder": encoder} if encoder and _is_path(encoder) else {}
+    sources = find(algorithm).sources(settings, **given)
     expected = expected_key(word, settings) if word else None
     train_trial(
         settings,
-        {"encoder": file},
+        sources,
         Options(out, weights, expected, **options),
         lambda line: say(line, err=True),
         Stop(),
@@ -111,17 +119,6 @@ def train(environment, agent, encoder, seed, preset, overrides, out, weights, wo
 
 def _is_path(encoder: str) -> bool:
     return encoder.endswith(".py") or "/" in encoder
-
-
-def _encoder_file(name_or_path: str) -> Path:
-    """As oyster.algorithms.pearl.encoder_file finds it, which imports torch."""
-    encoders = Path(__file__).parents[1] / "encoders"
-    path = Path(name_or_path) if _is_path(name_or_path) else encoders / f"{name_or_path}.py"
-    if path.is_file():
-        return path
-    from oyster.algorithms.pearl.encoder_file import find_encoder_file
-
-    return find_encoder_file(name_or_path)
 
 
 @main.command()
@@ -280,7 +277,7 @@ def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
 @PARAMS
 def check_encoder(encoder, environment, preset, params) -> None:
     """Say whether ENCODER (a name, or an encoder file) keeps the contract, and how to fix what does not (exit 1)."""
-    from oyster.algorithms.pearl.encoder_file import find_encoder_file
+    from oyster.algorithms.pearl.settings import find_encoder_file
     from oyster.grid import load_params
 
     read, file = load_params(params), find_encoder_file(encoder)
@@ -295,6 +292,6 @@ def check_encoder(encoder, environment, preset, params) -> None:
 @main.command()
 def schema() -> None:
     """Print the JSON schema of params.yaml (params.schema.json is this)."""
-    from oyster.grid import schema as params_schema
+    from oyster.params import schema as params_schema
 
     click.echo(params_schema(), nl=False)

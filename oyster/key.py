@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from oyster.algorithms import package
 from oyster.algorithms.settings import Settings
 from oyster.envs import family_file, load_family
 from oyster.runtime.errors import InputError
@@ -97,7 +98,7 @@ class Tree:
         """The files that an algorithm loads beside the engine; of rlkit all, since an encoder may import any."""
         if name not in self._algorithms:
             rlkit = source_files([ROOT / "oyster" / "rlkit"], ".py")
-            loaded = closure([_module_file(f"oyster.algorithms.{name}.learner"), *rlkit])
+            loaded = closure([_module_file(f"{package(name)}.learner"), *rlkit])
             self._algorithms[name] = [file for file in loaded if file not in self._engine]
         return self._algorithms[name]
 
@@ -206,18 +207,14 @@ def _imported_by(source: bytes) -> set[str]:
 def _files_of(module: str) -> list[Path]:
     """A module's file and those of the packages around it; none for what is not of the tree."""
     parts = module.split(".")
-    if parts[0] not in ("oyster", "rlkit"):
-        return []
     names = [".".join(parts[: n + 1]) for n in range(len(parts))]
     return [file for file in map(_module_file, names) if file is not None]
 
 
 def _module_file(module: str) -> Path | None:
     place = ROOT.joinpath(*(["oyster"] if module.split(".")[0] == "rlkit" else []), *module.split("."))
-    if place.is_dir():
-        return place / "__init__.py"
-    file = place.with_name(f"{place.name}.py")
-    return file if file.is_file() else None
+    files = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _name(file: Path) -> str:

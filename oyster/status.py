@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from oyster.algorithms import find
 from oyster.grid import Params, Trial, find_grid, trials
-from oyster.key import ROOT, Key, Tree, differences
+from oyster.key import Key, Tree, differences
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import write_text
 from oyster.runtime.key_file import SUFFIX, KeyFile, differing, find_key_file, missing_or_cut
 from oyster.runtime.records import RUNNING, find_weights, scratch_folder
 
-ENCODERS = ROOT / "encoders"
 UP_TO_DATE, FAILED, STALE, SPOILT, NO_KEY = "up to date", "failed", "stale", "spoilt", "without a key"
 TRAINING, INTERRUPTED, MISSING = "training", "interrupted", "not run"
 DONE = (UP_TO_DATE, FAILED)
@@ -55,11 +55,11 @@ def keyed_trials(params: Params, grid: str, tree: Tree | None = None) -> list[Ke
 
 
 def sources_of(trial: Trial) -> dict[str, Path]:
-    """The user's files that determine a trial's agent."""
-    file = ENCODERS / f"{trial.settings.encoder}.py"
-    if not file.is_file():
-        raise InputError(f"agents.{trial.settings.agent}.encoder: there is no encoders/{file.name}.")
-    return {"encoder": file}
+    """The user's files that determine a trial's agent. InputError, with the agent's name, where one is missing."""
+    try:
+        return find(trial.settings.algorithm).sources(trial.settings)
+    except InputError as error:
+        raise InputError(f"agents.{trial.settings.agent}.encoder: {error}") from None
 
 
 def report_key(params: Params, grid: str, keyed: Iterable[Keyed], tree: Tree) -> Key:

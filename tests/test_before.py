@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.before import grids_of_before, settings_of_before
 from oyster.envs import load_family
 from oyster.grid import Grid, load_params, trial_settings

@@ -27,6 +27,8 @@ FLOORS = [
     {"status"},
     {"key"},
     {"grid", "check"},
+    {"params"},
+    {"presets"},
     {"algorithms"},
     {"rl"},
     {"before", "envs"},

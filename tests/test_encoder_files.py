@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from oyster.algorithms.pearl.encoder_file import ENCODERS, find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
+from oyster.algorithms.pearl.settings import ENCODERS, find_encoder_file
 from oyster.runtime.errors import InputError, MachineError
 
 BENCHMARK_STYLE = """

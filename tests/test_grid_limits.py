@@ -95,9 +95,9 @@ def test_settings_cannot_be_changed_and_hold_tuples(edited):
     ({"embedding_batch_size": 64, "embedding_mini_batch_size": 64}, True),
     ({"embedding_batch_size": 64, "embedding_mini_batch_size": 65}, False),
     ({"embedding_batch_size": 1, "embedding_mini_batch_size": None}, True),
-    ({"num_steps_per_eval": 61, "num_exp_traj_eval": 3}, True),  # of 20 steps: 4 trajectories
-    ({"num_steps_per_eval": 60, "num_exp_traj_eval": 3}, False),
-    ({"num_steps_per_eval": 60, "num_exp_traj_eval": 2}, True),
+    ({"test_length": {"steps": 61}, "num_exp_traj_eval": 3}, True),  # of 20 steps: 4 trajectories
+    ({"test_length": {"steps": 60}, "num_exp_traj_eval": 3}, False),
+    ({"test_length": {"steps": 60}, "num_exp_traj_eval": 2}, True),
 ])  # fmt: skip
 def test_settings_fit_together_or_not(change, fits, edited):
     path = edited(lambda p: p["presets"]["small"]["pearl"]["point-robot"].update(change))

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.grid import encoder_agent, evaluated_families, load_params, parse_overrides, trial_settings
 from oyster.runtime.errors import InputError
 

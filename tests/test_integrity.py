@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.envs import load_family
 from oyster.envs.family import split_tasks
 from oyster.grid import load_params, trial_settings

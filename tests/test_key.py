@@ -46,7 +46,7 @@ for name in [name for name in before if name.split(".")[0] in ("oyster", "rlkit"
     del sys.modules[name]
 import oyster
 from oyster.trial.run import run_trial
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 settings = Settings.model_validate(settings.model_dump())
 run_trial(settings, {{"encoder": Path("encoders/{agent}.py")}}, Path({str(tmp_path / "out")!r}), device="cpu")
 ours = [module for name, module in sys.modules.items() if name.split(".")[0] in ("oyster", "rlkit")]
@@ -147,7 +147,7 @@ def test_an_agent_without_a_file_is_named():
     content = PARAMS.model_dump(mode="json", exclude_unset=True)
     content["agents"]["mlp"]["encoder"] = "nowhere"
     params = type(PARAMS).model_validate(content)
-    with pytest.raises(InputError, match=r"agents\.mlp\.encoder: there is no encoders/nowhere\.py"):
+    with pytest.raises(InputError, match=r"agents\.mlp\.encoder: There is no encoder 'nowhere'"):
         keyed_trials(params, "demo")
     assert sources_of(trials(PARAMS, "demo")[0])["encoder"].name == "mlp.py"
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from oyster.algorithms.pearl.agent import Agent
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.algorithms.pearl.learner import FIRST_STEPS
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import CANARY, FOLDER
@@ -113,7 +112,7 @@ def test_a_whole_trial_is_what_an_independent_pearl_makes_of_the_same_draws(monk
                 assert (mine - plain).norm() < 1e-3 * (mine - first).norm(), (iteration, name)
 
         # The plain robots meet a task at a time: their noise and starts are the engine's, in another order.
-        num_walks = -(-s.num_steps_per_eval // load_family("point-robot").horizon)
+        num_walks = -(-s.test_length.steps // load_family("point-robot").horizon)
         runs, order = training.last_test.runs, [(row, k) for row in range(s.test_tasks) for k in range(num_walks)]
         noises = iter([latents[k - num_walks][row][None] for row, k in order])
         starts = iter([runs[row].traces[k][0] for row, k in order])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.trial.run import Trial
 

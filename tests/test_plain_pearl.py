@@ -13,9 +13,8 @@ import torch
 
 from benchmarks import curves
 from oyster.algorithms.pearl.agent import Agent
-from oyster.algorithms.pearl.encoder_file import find_encoder_file, load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file, load_encoder_class
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
@@ -118,7 +117,7 @@ def test_its_meta_test_explores_on_the_prior_then_infers_from_all_it_saw(monkeyp
 
     monkeypatch.setattr(pearl, "walk", watched_walk)
     monkeypatch.setattr(pearl, "posterior", watched_posterior)
-    walks, explore = s.num_steps_per_eval // load_family(s.environment).horizon, s.num_exp_traj_eval
+    walks, explore = s.test_length.steps // load_family(s.environment).horizon, s.num_exp_traj_eval
     figure = pearl.meta_test()
     assert contexts == [load_family(s.environment).horizon * k for k in range(explore, walks + 1)] * s.test_tasks
     on_prior = [bool((variance == 1).all()) for _, variance in beliefs]

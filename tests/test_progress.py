@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.cli import main
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER

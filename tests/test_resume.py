@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from oyster.algorithms.pearl import learner
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime import checkpoint as checkpoint_module

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from oyster.algorithms.pearl import learner
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.algorithms.pearl.gradient_step import GradientStep
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime import records

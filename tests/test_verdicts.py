@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce import verify as verify_module
 from oyster.reproduce.keep import FOLDER

@@ -9,8 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from oyster.algorithms.pearl import encoder_file
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.grid import encoder_agent, load_params, trial_settings
 from oyster.reproduce.comparison import compare
 from oyster.reproduce.keep import FOLDER

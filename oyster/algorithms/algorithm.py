@@ -1,8 +1,7 @@
 """What stands between a trial and an algorithm: all that the one knows of the other.
 
-An algorithm's folder has a `learner` module with `Row`, `Learner`, `load_sources` and `make_agent`:
+An algorithm's folder has presets.yaml, a module `settings` (see Algorithm in __init__.py), and a module `learner`:
 
-    sources(settings, **given) -> dict[str, Path]           the user's files that determine the agent
     load_sources(settings, sources) -> Any                  what they define; InputError where they cannot be used
     make_agent(settings, family, loaded, device) -> Agent   TrialFailure where a user's code fails
     Learner(settings, agent, family, train_tasks, streams)  with the methods below

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from oyster.algorithms.pearl import carried, contract
-from oyster.algorithms.pearl.encoder_file import ENCODERS, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
+from oyster.algorithms.pearl.settings import ENCODERS, Settings
 from oyster.algorithms.pearl.subject import Breach, Note, Subject
-from oyster.algorithms.settings import Settings
 from oyster.check import behaviour, practice, reproducible
 from oyster.check.practice import Candidate
 from oyster.envs import families, load_family

@@ -11,8 +11,8 @@ from torch import nn
 
 from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep, Losses
+from oyster.algorithms.pearl.settings import Settings
 from oyster.algorithms.pearl.subject import Breach, Subject
-from oyster.algorithms.settings import Settings
 from oyster.runtime.errors import TrialFailure
 from rlkit.torch import pytorch_util as ptu
 

@@ -84,7 +84,7 @@ def verify(
         reason = f"not the files that its key file lists: {', '.join(altered)}"
         return _verdict(result, "different", reason, recorded, None, hashes, iterations, None)
 
-    sources = algorithms.load(settings.algorithm).sources(settings)
+    sources = algorithms.find(settings.algorithm).sources(settings)
     for name, file in sources.items():
         if file_sha256(file) != recorded.get(f"{name}_sha256"):
             raise InputError(

@@ -80,7 +80,7 @@ def simulate(
     """
     settings, recorded = read_result(result)
     given = {} if encoder is None else {"encoder": encoder}
-    sources = algorithms.load(settings.algorithm).sources(settings, **given)
+    sources = algorithms.find(settings.algorithm).sources(settings, **given)
     for name, file in sources.items():
         if file_sha256(file) != recorded.get(f"{name}_sha256"):
             warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another {name}")

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from oyster.algorithms.algorithm import Belief, Transition
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.settings import Length, Settings
 from oyster.envs.family import TaskFamily
 from oyster.rl.rollout import undiscounted
 from oyster.runtime.errors import TrialFailure
@@ -24,15 +24,17 @@ class Run(NamedTuple):
 
 class MetaTest(NamedTuple):
     runs: list[Run]  # tasks in order, evaluations within
+    counted: tuple[int, int] = (-1, -1)  # first and last trajectory of a run that count; negative: from its end
 
     def meta_test_return(self) -> float:
-        """The last trajectory's return, averaged over evaluations, then over tasks."""
+        """The counted trajectories' return, averaged over these, then over evaluations, then over tasks."""
         return float(np.mean(self.task_returns()))
 
     def task_returns(self) -> list[float]:
         by_task: dict[int, list[float]] = {}
         for run in self.runs:
-            by_task.setdefault(run.task, []).append(run.returns[-1])
+            first, last = (place % len(run.returns) if place < 0 else place for place in self.counted)
+            by_task.setdefault(run.task, []).append(float(np.mean(run.returns[first : last + 1])))
         return [float(np.mean(returns)) for returns in by_task.values()]
 
     def trajectory_returns(self) -> list[float]:
@@ -53,17 +55,23 @@ def meta_test(
     runs = [Run(int(task), row % settings.evaluations, [], [], []) for row, task in enumerate(rows_task)]
     adapter = agent.adapter(len(runs), rng)
     _note(adapter.belief(), runs, range(len(runs)))
-    steps = np.zeros(len(runs), int)
-    while (todo := steps < settings.num_steps_per_eval).any():  # a row that has its steps idles along
+    steps, lived = np.zeros(len(runs), int), np.zeros(len(runs), int)
+    while (todo := _unfinished(settings.test_length, steps, lived)).any():  # a row that is finished idles along
         rewards, length, traces = _trajectory(adapter, family, tasks[rows_task], rng, todo)
         returns = undiscounted(rewards, length)
         steps[todo] += length[todo]
+        lived[todo] += 1
         for row in np.flatnonzero(todo):
             runs[row].returns.append(float(returns[row]))
             runs[row].traces.append(traces[row, : length[row] + family.trace_at_reset])
         _note(adapter.belief(), runs, np.flatnonzero(todo))
     agent.train(was_training)
-    return MetaTest(runs)
+    return MetaTest(runs, settings.counted)
+
+
+def _unfinished(length: Length, steps: np.ndarray, trajectories: np.ndarray) -> np.ndarray:
+    """The rows that have not had their test length yet, (row,) bool."""
+    return trajectories < length.trajectories if length.steps is None else steps < length.steps
 
 
 def _trajectory(

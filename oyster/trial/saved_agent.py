@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from oyster.algorithms import find
 from oyster.algorithms.settings import Settings
 from oyster.before import settings_of_before
 from oyster.rl.state import differing_weights
@@ -24,7 +25,8 @@ def recorded_settings(provenance: Mapping[str, Any], result: Path) -> Settings:
     if sha256_of_json(recorded) != provenance.get("settings_sha256"):
         raise InputError(f"The settings in {place} are not those that were recorded: their SHA-256 is another one.")
     try:
-        return Settings.model_validate(settings_of_before(recorded))
+        known = settings_of_before(recorded)
+        return find(known.get("algorithm", "pearl")).settings.model_validate(known)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "settings"

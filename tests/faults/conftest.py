@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.cli import main
 from oyster.grid import encoder_agent, load_params, trial_settings
 from oyster.trial.run import run_trial

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.grid import encoder_agent, load_params, trial_settings
 from oyster.runtime.records import DETERMINISTIC, WEIGHTS
 from oyster.trial.run import run_trial

@@ -7,9 +7,8 @@ is off by far more, one that is zero by all of it.
 import pytest
 import torch
 
-from oyster.algorithms.pearl.encoder_file import find_encoder_file
 from oyster.algorithms.pearl.gradient_step import GradientStep
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.rl import fused_mlp as fused_module

@@ -9,7 +9,7 @@ from torch import nn
 
 from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.learner import transition_capacity
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
@@ -64,7 +64,7 @@ def make(train_ends, test_ends=(1.0,), **changes) -> tuple[Training, Spy]:
         "latent_dim": 2,
         "net_size": 4,
         "evaluations": 1,
-        "num_steps_per_eval": 12,
+        "test_length": {"steps": 12},
         "use_information_bottleneck": True,
     }
     s = Settings.model_validate(resolved.model_dump() | base | changes)

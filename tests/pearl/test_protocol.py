@@ -8,7 +8,7 @@ from torch import nn
 from oyster.algorithms.pearl import learner
 from oyster.algorithms.pearl.agent import Agent, encoder_sizes
 from oyster.algorithms.pearl.gradient_step import GradientStep
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
@@ -60,7 +60,7 @@ def make(s: Settings, recurrent=False) -> tuple[Training, Spy]:
 
 @pytest.mark.parametrize("explore", [1, 2, 4])
 def test_meta_test_explores_then_infers_from_everything_seen(explore):
-    s = settings(num_steps_per_eval=100, num_exp_traj_eval=explore, evaluations=2)  # 5 trajectories of 20 steps
+    s = settings(test_length={"steps": 100}, num_exp_traj_eval=explore, evaluations=2)  # 5 trajectories of 20 steps
     training, spy = make(s)
     rows = 2 * s.test_tasks
     training.agent.train()

@@ -10,7 +10,7 @@ from torch import nn
 from oyster.algorithms.pearl import learner
 from oyster.algorithms.pearl.agent import Agent, encoder_sizes
 from oyster.algorithms.pearl.posterior import MIN_VARIANCE, product_of_gaussians
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
@@ -102,7 +102,7 @@ def test_variances_are_clamped_from_below():
 
 
 def test_a_meta_test_acts_by_the_policys_mean_and_draws_z_anew(monkeypatch):
-    training, _ = make(num_steps_per_eval=100, num_exp_traj_eval=3)
+    training, _ = make(test_length={"steps": 100}, num_exp_traj_eval=3)
     training.agent.policy.last_fc.bias.data.fill_(0.7)  # where tanh shows; the std, near 1, would show too
     seen = watch_actors(monkeypatch, training.agent)
     training.meta_test()
@@ -146,7 +146,7 @@ def test_a_meta_tests_context_holds_the_sparse_reward(monkeypatch):
 
 
 def test_the_recorded_posteriors_are_those_that_z_was_drawn_from(monkeypatch):
-    training, _ = make(num_steps_per_eval=80, num_exp_traj_eval=2)
+    training, _ = make(test_length={"steps": 80}, num_exp_traj_eval=2)
     inferred, infer = [], training.agent.infer
     monkeypatch.setattr(training.agent, "infer", lambda context: inferred.append(infer(context)) or inferred[-1])
     test = training.meta_test()

@@ -22,7 +22,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import curves
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.grid import load_params, trial_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,7 +183,7 @@ class PlainPearl:
         for goal in self.test_goals:
             for _ in range(s.evaluations):
                 belief, context = self.prior(), []
-                for k in range(-(-s.num_steps_per_eval // self.horizon)):
+                for k in range(-(-s.test_length.steps // self.horizon)):
                     _, felt_rows = self.walk(goal, belief, deterministic=True)
                     context.append(felt_rows)
                     if k + 1 >= s.num_exp_traj_eval:

@@ -9,7 +9,7 @@ from torch import nn
 
 from oyster.algorithms.pearl.adapter import Adapter
 from oyster.algorithms.pearl.posterior import Posterior, infer_posterior, prior
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.rl.fused_mlp import FrozenMlp
 from oyster.rl.networks import Mlp, TanhGaussianPolicy

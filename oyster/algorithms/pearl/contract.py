@@ -11,6 +11,7 @@ from torch import nn
 
 from oyster.algorithms.pearl.carried import carried
 from oyster.algorithms.pearl.posterior import Posterior
+from oyster.algorithms.pearl.settings import Settings
 from oyster.algorithms.pearl.subject import (
     TOLERANCE,
     Breach,
@@ -22,7 +23,6 @@ from oyster.algorithms.pearl.subject import (
     listed,
     mode_name,
 )
-from oyster.algorithms.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.runtime import seeds
 from oyster.runtime.errors import TrialFailure, encoder_at_fault

@@ -10,21 +10,6 @@ from oyster.runtime.local_files import local_reads, refuse_local_files, refuse_l
 from oyster.runtime.switches import global_switches
 from rlkit.torch.core import PyTorchModule
 
-ENCODERS = Path(__file__).resolve().parents[3] / "encoders"
-
-
-def find_encoder_file(name_or_path: str) -> Path:
-    """`mlp` → encoders/mlp.py; anything that ends in .py or holds a slash is a path. InputError where there is none."""
-    looks_like_path = name_or_path.endswith(".py") or "/" in name_or_path
-    path = Path(name_or_path) if looks_like_path else ENCODERS / f"{name_or_path}.py"
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in ENCODERS.glob("*.py")))
-        raise InputError(
-            f"There is no encoder '{name_or_path}': {path} is not a file. Give the name of one in encoders/ "
-            f"({known}), or the path of a .py file."
-        )
-    return path
-
 
 def load_encoder_class(path: str | Path, *, again: bool = False) -> type[PyTorchModule]:
     """The encoder class that the file defines: its only PyTorchModule, or the one named CustomContextEncoder.

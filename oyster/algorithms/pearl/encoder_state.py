@@ -67,6 +67,15 @@ def restore(encoder: nn.Module, tensors: dict[str, torch.Tensor], state: dict[st
         delattr(modules[module], name)
 
 
+def detach_hidden(encoder: nn.Module) -> None:
+    """Cut the gradient between two chunks of a context at the encoder's `hidden` (a tensor or a tuple), if any."""
+    hidden = getattr(encoder, "hidden", None)
+    if isinstance(hidden, torch.Tensor):
+        encoder.hidden = hidden.detach()
+    elif isinstance(hidden, tuple):
+        encoder.hidden = tuple(part.detach() if isinstance(part, torch.Tensor) else part for part in hidden)
+
+
 def _remembered(encoder: nn.Module) -> Iterator[tuple[str, Any]]:
     """Unsaved buffers and attributes by name, whatever they hold."""
     for module_name, module in encoder.named_modules():

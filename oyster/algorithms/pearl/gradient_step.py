@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.posterior import Posterior, infer_posterior
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.rl.adam import Adam
 from oyster.rl.fused_mlp import fused_mlp
 from oyster.rl.networks import Mlp, squashed_sample

@@ -17,10 +17,10 @@ from torch import nn
 from oyster.algorithms.pearl import encoder_state
 from oyster.algorithms.pearl.agent import Agent, encoder_sizes
 from oyster.algorithms.pearl.contract import require_contract
-from oyster.algorithms.pearl.encoder_file import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep, Losses
 from oyster.algorithms.pearl.posterior import Posterior
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.rl.replay import Layout, Positions, TransitionStore
 from oyster.rl.rollout import rollout
@@ -45,11 +45,6 @@ class Row(NamedTuple):
     policy_loss: float
     kl_divergence: float
     posterior_variance: float  # mean variance of q(z|c) over the iteration's gradient steps
-
-
-def sources(settings: Settings, encoder: str | None = None) -> dict[str, Path]:
-    """The encoder's file: the settings', or `encoder`, a name or a file. InputError where there is none."""
-    return {"encoder": find_encoder_file(encoder or settings.encoder)}
 
 
 def load_sources(settings: Settings, sources: Mapping[str, Path]) -> type[nn.Module]:
@@ -212,7 +207,7 @@ class Learner:
         for k in range(num_chunks):
             result = self.gradient_step(self._draw_batch(tasks, context[:, k * chunk : (k + 1) * chunk]))
             with encoder_at_fault():
-                _detach_hidden(self.agent.context_encoder)
+                encoder_state.detach_hidden(self.agent.context_encoder)
             variance = result.posterior.variance
             mean_variance = result.z.new_zeros(()) if variance is None else variance.mean()
             self.loss_sums += torch.stack([*result.losses, mean_variance]).double() / num_chunks
@@ -300,12 +295,3 @@ def transition_capacity(settings: Settings, horizon: int) -> int:
 def _finite(values: list[float]) -> list[float | None]:
     """JSON has no word for what is not finite: None."""
     return [value if math.isfinite(value) else None for value in values]
-
-
-def _detach_hidden(encoder: torch.nn.Module) -> None:
-    """Cut the gradient between two chunks of a context at the encoder's `hidden` (a tensor or a tuple), if any."""
-    hidden = getattr(encoder, "hidden", None)
-    if isinstance(hidden, torch.Tensor):
-        encoder.hidden = hidden.detach()
-    elif isinstance(hidden, tuple):
-        encoder.hidden = tuple(part.detach() if isinstance(part, torch.Tensor) else part for part in hidden)

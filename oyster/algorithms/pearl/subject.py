@@ -11,7 +11,7 @@ from torch import nn
 
 from oyster.algorithms.pearl.agent import encoder_sizes
 from oyster.algorithms.pearl.posterior import Posterior, infer_posterior
-from oyster.algorithms.settings import Settings
+from oyster.algorithms.pearl.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.rl.state import load_weights
 from oyster.runtime import seeds

@@ -1,0 +1,25 @@
+"""Imports no torch."""
+
+from pathlib import Path
+
+from oyster.algorithms import settings as shared
+from oyster.algorithms.settings import Count
+
+
+class Settings(shared.Settings):
+    num_updates: Count
+    """Gradient steps per iteration, on what that iteration collected."""
+    hidden_size: Count
+    """Width of the GRU."""
+
+
+def sources(settings: Settings) -> dict[str, Path]:
+    return {}
+
+
+def problem(settings: Settings, horizon: int) -> str | None:
+    return None
+
+
+def start_tolerance(settings: Settings) -> float:
+    return 1e-4
