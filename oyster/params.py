@@ -173,6 +173,7 @@ def _problems_of_names(params: Params) -> Iterator[str]:
 def _problems_of_presets(params: Params) -> Iterator[str]:
     used = dict.fromkeys([*names(), *(agent.algorithm for agent in params.agents.values())])
     theirs = {preset: algorithm for algorithm in used for preset in algorithm_presets(algorithm)}
+    known = {preset: own for algorithm in used for preset, own in algorithm_presets(algorithm).items()}
     for name, preset in params.presets.items():
         if name in theirs:
             whose = theirs[name]
@@ -181,10 +182,10 @@ def _problems_of_presets(params: Params) -> Iterator[str]:
         for algorithm in names():
             yield from unknown_families(f"presets.{name}.{algorithm}", getattr(preset, algorithm), besides=(ALL,))
         try:
-            chain(params.presets, name, theirs)
+            chain(params.presets, name, known)
         except InputError as error:
             yield str(error)
-    known = [*theirs, *params.presets]
+    known |= params.presets
     for name, parts in params.evaluation.items():
         if name not in known:
             yield f"evaluation.{name}: no such preset{nearest(name, known)} (there: {listed(known)})"

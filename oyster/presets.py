@@ -51,7 +51,7 @@ def chain(users: Mapping[str, Any], preset: str, theirs: Mapping[str, Any]) -> l
         if name in found:
             raise InputError(f"presets.{name} extends itself, by way of {' → '.join([*found, name])}.")
         found.append(name)
-        name = getattr(users.get(name, theirs.get(name)), "extends", None)
+        name = theirs[name].extends if name in theirs else users[name].extends
     return found
 
 
@@ -62,7 +62,7 @@ def preset_settings(users: Mapping[str, Any], preset: str, algorithm: str, famil
     """
     theirs, merged = algorithm_presets(algorithm), {ALL: {}, family: {}}
     for name in reversed(chain(users, preset, theirs)):
-        sections = getattr(users[name], algorithm, {}) if name in users else theirs[name].sections
+        sections = theirs[name].sections if name in theirs else getattr(users[name], algorithm, {})
         for part in merged.keys() & sections.keys():
             merged[part] |= sections[part].model_dump(mode="json", exclude_unset=True)
     return merged[ALL] | merged[family]

@@ -8,15 +8,17 @@ import torch
 from click.testing import CliRunner
 
 import oyster.trial.run
+from oyster.algorithms import find
 from oyster.algorithms.pearl.contract import MUST_HAVE, require_contract
-from oyster.algorithms.pearl.encoder_file import ENCODERS, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
+from oyster.algorithms.pearl.settings import ENCODERS
 from oyster.algorithms.pearl.subject import Subject
-from oyster.algorithms.settings import PearlSection
 from oyster.check import practice
 from oyster.check.encoder import CHECKS, check_encoder
 from oyster.cli import main
 from oyster.envs import load_family
-from oyster.grid import Preset, encoder_agent, load_params, trial_settings
+from oyster.grid import encoder_agent, load_params, trial_settings
+from oyster.params import Preset
 from oyster.runtime.errors import TrialFailure
 from oyster.runtime.records import RESULT_FILES, WEIGHTS
 
@@ -170,7 +172,7 @@ def test_without_an_environment_the_contract_is_checked_at_the_sizes_of_all(tmp_
 
 @pytest.mark.parametrize("change", [{"use_information_bottleneck": False}, {"use_next_obs_in_context": True}])
 def test_other_settings_can_be_checked_too(change):
-    own = Preset(extends="demo", pearl={"all": PearlSection(**change)})
+    own = Preset(extends="demo", pearl={"all": find("pearl").section(**change)})
     params = PARAMS.model_copy(update={"presets": {"own": own}})
     findings = check_encoder(
         ENCODERS / "mlp.py", params, environment="point-robot", preset="own", num_steps=20, timing=False

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oyster.algorithms.settings import Evaluation, Pearl
+from oyster.algorithms import find
+from oyster.algorithms.settings import Evaluation, Length
 from oyster.envs import load_family
-from oyster.grid import load_params, schema, trial_settings, trials
+from oyster.grid import load_params, trial_settings, trials
+from oyster.params import schema
 from oyster.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +28,8 @@ BENCHMARK = {
     "num_extra_rl_steps_posterior": (600, 200, 0),
     "num_train_steps_per_itr": (2000, 1000, 1000),
     "evaluations": (1, 2, 2),
-    "num_steps_per_eval": (600, 60, 400),
+    "test_length": tuple(Length(steps=steps) for steps in (600, 60, 400)),
+    "counted": ((-1, -1),) * 3,
     "num_exp_traj_eval": (2, 1, 5),
     "embedding_batch_size": (100, 64, 1024),
     "discount": (0.99, 0.99, 0.90),
@@ -56,7 +59,7 @@ FAMILIES = {"horizon": (200, 20, 20), "sparse": (False, False, True)}
 
 @pytest.mark.parametrize("preset, expected", [("benchmark", BENCHMARK), ("paper", PAPER)])
 def test_presets_are_the_protocols(preset, expected):
-    assert expected.keys() == (Pearl.model_fields | Evaluation.model_fields).keys() - {"task_seed"}
+    assert expected.keys() == (find("pearl").section.model_fields | Evaluation.model_fields).keys() - {"task_seed"}
     params = load_params(ROOT / "params.yaml")
     for column, environment in enumerate(COLUMNS):
         settings = trial_settings(params, environment=environment, agent="mlp", seed=0, preset=preset)
@@ -118,7 +121,7 @@ def small(params) -> dict:
         (lambda p: p["evaluation"]["demo"]["point-robot"].update(test_tasks=0), ("demo.point-robot.test_tasks", "0")),
         (lambda p: p["evaluation"]["demo"]["point-robot"].pop("test_tasks"), ("point-robot.test_tasks", "missing")),
         (lambda p: p["agents"]["mlp"].update(settings={"net_size": -1}), ("agents.mlp.settings.net_size", "-1")),
-        (lambda p: p["agents"]["mlp"].update(algorithm="ppo"), ("agents.mlp.algorithm", "'ppo'", "'pearl'")),
+        (lambda p: p["agents"]["mlp"].update(algorithm="ppo"), ("agents.mlp.algorithm", "'ppo'", "there are: pearl")),
         (lambda p: p["agents"].update(mlp={}), ("agents.mlp.encoder", "missing")),
         (lambda p: p.update(runtime="rocket"), ("runtime", "rocket", "'host'", "'podman'")),
         (lambda p: p["grids"]["demo"].update(seeds=[]), ("grids.demo.seeds", "at least 1")),

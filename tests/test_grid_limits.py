@@ -9,10 +9,14 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from oyster import grid
-from oyster.algorithms import settings
-from oyster.grid import Params, load_params, trial_settings
+from oyster import grid, presets
+from oyster import params as params_module
+from oyster.algorithms import find, settings
+from oyster.algorithms.settings import Length
+from oyster.grid import load_params, trial_settings
+from oyster.params import Params, schema
 from oyster.runtime.errors import InputError
+from oyster.runtime.validated import listed, nearest, short, validated
 from oyster.runtime.yaml_file import WIDEST
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,7 +107,8 @@ def test_settings_fit_together_or_not(change, fits, edited):
     path = edited(lambda p: p["presets"]["small"]["pearl"]["point-robot"].update(change))
     if fits:
         resolved = trial_settings(load_params(path), **TRIAL)
-        assert {name: getattr(resolved, name) for name in change} == change
+        asked = {name: Length(**value) if name == "test_length" else value for name, value in change.items()}
+        assert {name: getattr(resolved, name) for name in change} == asked
     else:
         assert "grids.small: Preset 'small' on point-robot" in refusal(path)
 
@@ -148,28 +153,28 @@ def test_trials_that_would_be_one_stage_are_told(edited, monkeypatch):
         params["agents"]["robot-mlp"] = {"encoder": "mlp"}
         params["grids"]["demo"] |= {"environments": ["point", "point-robot"], "agents": ["mlp", "robot-mlp"]}
 
-    names = [*grid.families(), "point"]
-    monkeypatch.setattr(grid, "families", lambda: names)
+    names = [*params_module.families(), "point"]
+    monkeypatch.setattr(params_module, "families", lambda: names)
     message = refusal(edited(change))
     assert "robot-mlp on point and mlp on point-robot would be one stage of DVC, train@point-robot-mlp-SEED" in message
     assert message.count("one stage") == 1
 
 
 def test_a_family_with_a_name_that_stands_for_something_else_is_told(edited, monkeypatch):
-    names = [*grid.families(), "all"]
-    monkeypatch.setattr(grid, "families", lambda: names)
+    names = [*params_module.families(), "all"]
+    monkeypatch.setattr(params_module, "families", lambda: names)
     assert "oyster/envs.all: `all` is taken (it stands for every family" in refusal(edited(lambda p: None))
 
 
 def test_a_section_of_no_family_in_an_algorithms_presets_is_told(tmp_path, monkeypatch):
     (tmp_path / "presets.yaml").write_text("demo: {all: {}, point-robto: {net_size: 3}}")
-    monkeypatch.setattr(grid, "ALGORITHMS", {"pearl": tmp_path / "presets.yaml"})
-    monkeypatch.setattr(grid, "_presets_read", {})
+    monkeypatch.setattr(presets, "find", lambda name: find(name)._replace(presets=tmp_path / "presets.yaml"))
+    algorithm_presets = presets.algorithm_presets.__wrapped__  # without what is remembered
     with pytest.raises(InputError, match=r"presets\.yaml, demo\.point-robto: no such family, did you mean point-robot"):
-        grid.algorithm_presets("pearl")
+        algorithm_presets("pearl")
 
 
-@pytest.mark.parametrize("change, nearest", [
+@pytest.mark.parametrize("change, suggested", [
     (lambda p: p["presets"]["small"]["pearl"]["all"].update(net_sise=3), "did you mean net_size?"),
     (lambda p: p["agents"]["mlp"].update(settings={"discont": 3}), "did you mean discount?"),
     (lambda p: p["agents"]["mlp"].update(encodr="mlp"), "did you mean encoder?"),
@@ -180,23 +185,23 @@ def test_a_section_of_no_family_in_an_algorithms_presets_is_told(tmp_path, monke
     (lambda p: p["grids"]["demo"]["agents"].append("mpl"), "did you mean mlp?"),
     (lambda p: p["grids"]["demo"].update(zzz=3), "(there are: preset, environments, agents, seeds, beside)"),
 ])  # fmt: skip
-def test_the_nearest_key_is_suggested(change, nearest, edited):
-    assert nearest in refusal(edited(change))
+def test_the_nearest_key_is_suggested(change, suggested, edited):
+    assert suggested in refusal(edited(change))
 
 
 def test_values_are_shown_short():
     for value, shown in ((None, "null"), (True, "true"), (3, "3"), ("é", "'\\xe9'"), ("x" * 78, f"'{'x' * 78}'")):
-        assert settings.short(value) == shown
-    assert settings.short("x" * 79) == "'" + "x" * 76 + "..."
-    assert settings.short(10**5000) == "an integer of thousands of digits"
+        assert short(value) == shown
+    assert short("x" * 79) == "'" + "x" * 76 + "..."
+    assert short(10**5000) == "an integer of thousands of digits"
 
 
 def test_the_whole_file_is_refused_where_it_is_no_mapping_of_the_right_kind():
     with pytest.raises(InputError, match="here cannot be used"):
-        grid._validated(Params, {}, "here")
-    assert grid._nearest("mlpp", ["mlp", "x"]) == ", did you mean mlp?" and grid._nearest("q", ["mlp"]) == ""
-    assert grid._list([]) == "none" and grid._list(["a", "b"]) == "a, b"
+        validated(Params, {}, "here")
+    assert nearest("mlpp", ["mlp", "x"]) == ", did you mean mlp?" and nearest("q", ["mlp"]) == ""
+    assert listed([]) == "none" and listed(["a", "b"]) == "a, b"
 
 
 def test_the_schema_is_indented_and_ends_in_a_newline():
-    assert grid.schema().startswith('{\n  "$defs"') and grid.schema().endswith("}\n")
+    assert schema().startswith('{\n  "$defs"') and schema().endswith("}\n")

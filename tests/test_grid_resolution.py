@@ -63,7 +63,7 @@ def test_a_preset_extends_through_several(tmp_path):
     settings = resolve(tmp_path, with_presets(EXTENDED), preset="smaller")
     assert (settings.net_size, settings.batch_size) == (7, 9)  # smaller
     assert settings.meta_batch == 5  # small
-    assert (settings.num_iterations, settings.num_train_steps_per_itr) == (8, 500)  # demo
+    assert (settings.num_iterations, settings.num_train_steps_per_itr) == (6, 500)  # demo
     assert (settings.latent_dim, settings.num_steps_prior) == (5, 200)  # benchmark
     assert settings.preset == "smaller"
 
@@ -84,7 +84,7 @@ def test_null_and_lists_take_the_place_of_what_they_override(tmp_path):
         ({"a": {"extends": "a"}}, "presets.a extends itself, by way of a → a"),
         ({"a": {"extends": "b"}, "b": {"extends": "c"}, "c": {"extends": "a"}}, "by way of a → b → c → a"),
         ({"a": {"extends": "b"}, "b": {"extends": "dmo"}}, "presets.b.extends: there is no preset 'dmo', did you mean"),
-        ({"demo": {"extends": "benchmark"}}, "presets.demo: PEARL has a preset of that name; call yours otherwise"),
+        ({"demo": {"extends": "benchmark"}}, "presets.demo: pearl has a preset of that name; call yours otherwise"),
     ],
 )
 def test_a_preset_that_cannot_extend_is_told_whether_a_grid_uses_it_or_not(presets, told, tmp_path):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oyster.grid import RESERVED, load_params, trial_settings
+from oyster.grid import load_params, trial_settings
+from oyster.params import RESERVED
 from oyster.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from oyster.grid import Agent, Params, load_params, trial_settings
+from oyster.grid import load_params, trial_settings
+from oyster.params import Agent, Params
 from oyster.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
