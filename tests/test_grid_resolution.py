@@ -63,7 +63,7 @@ def test_a_preset_extends_through_several(tmp_path):
     settings = resolve(tmp_path, with_presets(EXTENDED), preset="smaller")
     assert (settings.net_size, settings.batch_size) == (7, 9)  # smaller
     assert settings.meta_batch == 5  # small
-    assert (settings.num_iterations, settings.num_train_steps_per_itr) == (8, 500)  # demo
+    assert (settings.num_iterations, settings.num_train_steps_per_itr) == (6, 500)  # demo
     assert (settings.latent_dim, settings.num_steps_prior) == (5, 200)  # benchmark
     assert settings.preset == "smaller"
 
