@@ -12,7 +12,8 @@
 # make image       build the container image (CUDA; VARIANT=cpu for the other) with podman or docker; docs/container.md
 # make image-archive, make sbom    the image as a tar with its SHA-256; its bill of materials
 # make pin-base    write the present digest of the image's base into docker/Dockerfile
-# make test-image  build the CPU image and run trials in it, where podman and mmdebstrap are installed
+# make test-image  build the CPU image and run trials in it, where podman and mmdebstrap are installed; the CUDA image, on
+#                  the CPU, with OYSTER_TEST_VARIANT=cuda
 #
 # On a machine without a GPU, TORCH=cpu spares the gigabytes of CUDA at set-up:  make demo TORCH=cpu
 

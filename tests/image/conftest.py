@@ -18,6 +18,7 @@ import yaml
 from tests.needs import skip_without
 
 ROOT = Path(__file__).resolve().parents[2]
+VARIANT = os.environ.get("OYSTER_TEST_VARIANT", "cpu")  # cuda: gigabytes, and minutes more
 TOOLS = ("podman", "runc", "mmdebstrap")
 MARK = "not-for-the-image-3f9c1e"  # in every secret that a build gets
 LIBRARIES = "ca-certificates,netbase,tzdata,libssl3,libsqlite3-0,libffi8,libreadline8,libbz2-1.0,liblzma5,libncursesw6"
@@ -170,7 +171,7 @@ def engine(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def project(engine, tmp_path_factory) -> Path:
-    """A repository of the working tree with one tiny trial, its runtime podman, its image (CPU) built and recorded."""
+    """A repository of the working tree with one tiny trial, its runtime podman, its image built and recorded."""
     folder = tmp_path_factory.mktemp("image") / "project"
     listing = ["git", "ls-files", "-co", "--exclude-standard"]
     for name in engine.run(*listing).stdout.splitlines():
@@ -186,7 +187,7 @@ def project(engine, tmp_path_factory) -> Path:
     params["grids"]["benchmark"] = one
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     choice = (folder / "docker" / "image.yaml").read_text()
-    (folder / "docker" / "image.yaml").write_text(choice.replace("variant: cuda", "variant: cpu"))
+    (folder / "docker" / "image.yaml").write_text(choice.replace("variant: cuda", f"variant: {VARIANT}"))
     (folder / "dvc.lock").unlink(missing_ok=True)
     person = {"GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org", "GIT_AUTHOR_DATE": "1700000000 +0000"}
     person |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in person.items()}

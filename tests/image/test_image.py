@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from oyster.runtime.records import RESULT_FILES, WEIGHTS
+from tests.image.conftest import VARIANT
 
 ROOT = Path(__file__).resolve().parents[2]
 HARDENED = ["--rm", "--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
@@ -59,14 +60,14 @@ def same_results(one: Path, other: Path) -> None:
 
 def test_the_record_names_the_image_that_was_built(engine, project):
     content = record(project)
-    assert content["runtime"] == "podman" and content["variant"] == "cpu"
+    assert content["runtime"] == "podman" and content["variant"] == VARIANT
     assert re.fullmatch("sha256:[0-9a-f]{64}", content["image"])
     about = json.loads(engine.run("podman", "image", "inspect", content["image"]).stdout)[0]
     labels = about["Labels"]
-    requirements = (project / "docker" / "requirements-cpu.txt").read_bytes()
+    requirements = (project / "docker" / f"requirements-{VARIANT}.txt").read_bytes()
     assert labels["oyster.lock"] == content["requirements_sha256"] == hashlib.sha256(requirements).hexdigest()
     assert {"org.opencontainers.image.revision", "org.opencontainers.image.source"} <= labels.keys()
-    assert about["Config"]["User"] == "10001:10001" and about["Size"] < 3e9
+    assert about["Config"]["User"] == "10001:10001" and about["Size"] < {"cpu": 3e9, "cuda": 8e9}[VARIANT]
 
 
 def test_a_second_environment_stage_builds_nothing(engine, project):
