@@ -102,10 +102,10 @@ def test_other_seeds_change_initialisation_collection_batches_and_test(tmp_path)
     for name, weight in weights_one.items():
         if weight.dim() == 2:
             assert not torch.equal(weight, weights_two[name]), name
-    first = one.replay.episodes[0][0][0]
-    assert not torch.equal(one.store.rows[first], two.store.rows[first])  # resets and actions
-    for name in one.rngs:
-        assert one.rngs[name].bit_generator.state != two.rngs[name].bit_generator.state
+    first = one.learner.replay.episodes[0][0][0]
+    assert not torch.equal(one.learner.store.rows[first], two.learner.store.rows[first])  # resets and actions
+    for name in one.learner.rngs:
+        assert one.learner.rngs[name].bit_generator.state != two.learner.rngs[name].bit_generator.state
     assert row_one.meta_test_return != row_two.meta_test_return
     np.testing.assert_array_equal(one.train_tasks, two.train_tasks)  # the task list is the benchmark's, not the seed's
 

@@ -23,6 +23,7 @@ from oyster.runtime import records
 from oyster.runtime.errors import InputError
 from oyster.runtime.records import DETERMINISTIC
 from oyster.trial import run as trial_module
+from oyster.trial import training as training_module
 from oyster.trial.run import run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,8 +85,8 @@ MOMENTS = [
     (learner, "rollout", 12, True),  # in an iteration's collection
     (learner.GradientStep, "__call__", 5, False),
     (learner.GradientStep, "__call__", 30, True),  # between a step's update and its bookkeeping
-    (learner, "meta_test", 2, False),
-    (learner, "meta_test", 2, True),
+    (training_module, "meta_test", 2, False),
+    (training_module, "meta_test", 2, True),
     (checkpoint_module.os, "fsync", 7, False),  # the checkpoint's file is being written
     (checkpoint_module.os, "replace", 9, True),
     (trial_module, "write_results", 1, True),

@@ -319,7 +319,7 @@ from oyster.runtime.provenance import peak_memory_mb
 from oyster.grid import load_params, trial_settings
 from oyster.trial.run import Trial
 settings = trial_settings(load_params(), environment="cheetah-vel", agent="attention", seed=0, preset="benchmark")
-trial = Trial(settings, Path({str(ROOT / "encoders" / "attention.py")!r}), "cpu")
+trial = Trial(settings, {{"encoder": Path({str(ROOT / "encoders" / "attention.py")!r})}}, "cpu")
 training = trial.assemble()
 training.learner.store.rows.zero_()  # touch all that a whole trial could fill
 training.learner._collect()

@@ -39,8 +39,8 @@ def rerun(made, monkeypatch):
     """The folder that a rerun is said to have made, and what it was asked for."""
     asked = {}
 
-    def train(settings, encoder_file, out, **options):
-        asked.update(options, encoder=encoder_file.name, seed=settings.seed)
+    def train(settings, sources, out, **options):
+        asked.update(options, encoder=sources["encoder"].name, seed=settings.seed)
         shutil.copytree(asked["folder"], out)
 
     monkeypatch.setattr(verify_module, "run_trial", train)

@@ -210,7 +210,7 @@ def test_commit_uses_that_commits_code(result, tmp_path):
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "code"]):
         subprocess.run(["git", *arguments], cwd=clone, check=True)
-    step = clone / "oyster" / "pearl" / "gradient_step.py"
+    step = clone / "oyster" / "algorithms" / "pearl" / "gradient_step.py"
     step.write_text(step.read_text().replace("POLICY_STD_WEIGHT = 1e-3", "POLICY_STD_WEIGHT = 1.0"))
     command = [sys.executable, "-m", "oyster", "verify", str(result), "--iterations", "1"]
     edited = subprocess.run(command, cwd=clone, capture_output=True, text=True)

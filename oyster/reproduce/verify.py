@@ -86,7 +86,9 @@ def verify(
 
     sources = algorithms.find(settings.algorithm).sources(settings)
     for name, file in sources.items():
-        if file_sha256(file) != recorded.get(f"{name}_sha256"):
+        if f"{name}_sha256" not in recorded:
+            raise InputError(f"{str(result / 'provenance.json')!r} lacks {name}_sha256: it is not what a trial wrote.")
+        if file_sha256(file) != recorded[f"{name}_sha256"]:
             raise InputError(
                 f"{file.name} is not the file that made {result}: its SHA-256 is not the one in provenance.json. "
                 f"Verify with the code of that commit: --commit {recorded['commit']}"
@@ -188,6 +190,7 @@ def _changed(recorded: dict[str, Any], here: dict[str, Any]) -> str:
 
 
 def _verdict(result, word, reason, recorded, here, hashes, iterations, difference) -> Verdict:
+    hashed = [key for key in recorded if key.endswith("_sha256") and key != "diff_sha256"]
     certificate = {
         "result": str(result),
         "verdict": word,
@@ -195,10 +198,7 @@ def _verdict(result, word, reason, recorded, here, hashes, iterations, differenc
         "iterations": "all" if iterations is None else iterations,
         "hashes": hashes,
         "first_difference": difference and {key: str(value) for key, value in difference._asdict().items()},
-        "recorded": {
-            key: value for key, value in recorded.items() if key in ("commit", "dirty") or key.endswith("_sha256")
-        }
-        | {"kind": provenance.kind(recorded)},
+        "recorded": {key: recorded[key] for key in ("commit", "dirty", *hashed)} | {"kind": provenance.kind(recorded)},
         "recreated": here and {key: here[key] for key in ("commit", "dirty")} | {"kind": provenance.kind(here)},
     }
     return Verdict(str(result), word, reason, certificate)

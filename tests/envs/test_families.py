@@ -104,7 +104,7 @@ def test_cheetah_rows_are_bitwise_what_they_are_alone(threads):
     steps = [batch.step(action) for action in actions]
     from importlib import import_module
 
-    model = import_module("oyster.envs.cheetah-vel").load_model()
+    model = import_module("oyster.envs.cheetah_vel").load_model()
     for row in range(4):
         data = mujoco.MjData(model)
         data.qpos[:], data.qvel[:] = qpos[row], qvel[row]

@@ -48,6 +48,6 @@ def test_resets_come_from_the_generator_alone(name):
 
 
 def test_the_sparse_reward_ends_at_its_radius():
-    sparse_reward = import_module("oyster.envs.sparse-point-robot").sparse_reward
+    sparse_reward = import_module("oyster.envs.sparse_point_robot").sparse_reward
     distances = np.array([0.0, 0.1, 0.2, 0.2000001, 1.0])
     np.testing.assert_allclose(sparse_reward(distances), [1.0, 0.9, 0.8, 0.0, 0.0], atol=1e-7)

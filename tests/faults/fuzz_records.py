@@ -21,7 +21,7 @@ from oyster.reproduce.verify import check_hashes, find_results, first_difference
 from oyster.runtime.errors import InputError
 from oyster.runtime.records import RESULT_FILES, WEIGHTS, problems
 from oyster.simulate.rollouts import read_result, recorded_returns
-from oyster.trial.saved_agent import fill, load_trial, read_weights
+from oyster.trial.saved_agent import fill, load_agent, read_weights
 from tests.faults.mutation import mutate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def train(out: Path) -> Agent:
     done = CliRunner().invoke(oyster, ["train", *names, "--params", str(TINY), "--out", str(out)])
     assert done.exit_code == 0, done.output
     settings, _ = read_result(out)
-    return load_trial(settings, ENCODER, out / WEIGHTS, "cpu").training.agent
+    return load_agent(settings, {"encoder": ENCODER}, out / WEIGHTS, "cpu")[1]
 
 
 def spoil(whole: Path, result: Path, draw: random.Random) -> str:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from oyster.simulate.rollouts import read_result
-from oyster.trial.saved_agent import load_trial
+from oyster.trial.saved_agent import load_agent
 from tests.faults.fuzz_records import ROOT, WEIGHTS, fuzz, fuzz_commands
 
 
 def test_spoilt_results_are_read_or_named(trained: Path, tmp_path: Path):
     settings, _ = read_result(trained)
-    agent = load_trial(settings, ROOT / "encoders" / "mlp.py", trained / WEIGHTS, "cpu").training.agent
+    agent = load_agent(settings, {"encoder": ROOT / "encoders" / "mlp.py"}, trained / WEIGHTS, "cpu")[1]
     fuzz(150, 1, trained, agent, tmp_path)
 
 

@@ -396,7 +396,7 @@ def test_keep(trained, tmp_path):
     assert "left  results/benchmark/point-robot/mlp/1: another trial's: encoder (file)" in told.stdout
     clone.commit("kept again")
 
-    path = clone.folder / "oyster" / "pearl" / "gradient_step.py"
+    path = clone.folder / "oyster" / "algorithms" / "pearl" / "gradient_step.py"
     path.write_text(path.read_text().replace("POLICY_STD_WEIGHT = 1e-3", "POLICY_STD_WEIGHT = 2e-3"))
     told = clone.run("python", "-m", "oyster", "keep", check=False)
     assert "0 results carry the present key now" in told.stdout and "behaves otherwise" in told.stdout

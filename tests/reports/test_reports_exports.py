@@ -147,13 +147,13 @@ def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
 
 
 def test_a_paper_gets_every_panel_and_table(full):
-    paper, drawn = full[0].root / "paper", json.loads((full[0].root / "drawn.json").read_text())
+    folder, drawn = full[0].root / "paper", json.loads((full[0].root / "drawn.json").read_text())
     svgs = {paper.figure_file(kind, name): svg for kind, panels in drawn.items() for name, svg in panels.items()}
     printed = {f"{name}.{form}" for name in {*NAMES, "headline"} for form in ("tex", "md")}
-    files = {path.name for path in paper.iterdir()}
+    files = {path.name for path in folder.iterdir()}
     assert files == {*svgs, *(name.replace(".svg", ".pdf") for name in svgs), *printed}
-    assert all((paper / name).read_text(encoding="utf-8") == svg for name, svg in svgs.items())
-    assert (paper / "headline.tex").read_bytes() == (full[1] / "headline.tex").read_bytes()
+    assert all((folder / name).read_text(encoding="utf-8") == svg for name, svg in svgs.items())
+    assert (folder / "headline.tex").read_bytes() == (full[1] / "headline.tex").read_bytes()
 
 
 def test_a_panels_file_is_its_name_where_a_file_can_have_it():
@@ -164,18 +164,20 @@ def test_a_panels_file_is_its_name_where_a_file_can_have_it():
 
 def test_a_papers_folder_is_written_anew_and_a_folder_of_others_is_not(new_tree):
     tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
-    paper = tree.root / "paper"
-    names = build_paper(tree.read_grid(), tree.results, paper)
-    assert names == build_paper(tree.read_grid(), tree.results, paper) == sorted(path.name for path in paper.iterdir())
+    folder = tree.root / "paper"
+    names = build_paper(tree.read_grid(), tree.results, folder)
+    assert (
+        names == build_paper(tree.read_grid(), tree.results, folder) == sorted(path.name for path in folder.iterdir())
+    )
     for other in ("thesis.tex", "figures/mine.pdf", "returns.svg"):
-        (paper / other).parent.mkdir(exist_ok=True)
-        (paper / other).touch()
-        before = sorted(paper.rglob("*"))
+        (folder / other).parent.mkdir(exist_ok=True)
+        (folder / other).touch()
+        before = sorted(folder.rglob("*"))
         with pytest.raises(InputError, match=f"holds {other.partition('/')[0]}, so it is not replaced. Give --paper"):
-            build_paper(tree.read_grid(), tree.results, paper)
-        assert sorted(paper.rglob("*")) == before
-        shutil.rmtree(paper / "figures", ignore_errors=True)
-        (paper / other).unlink(missing_ok=True)
+            build_paper(tree.read_grid(), tree.results, folder)
+        assert sorted(folder.rglob("*")) == before
+        shutil.rmtree(folder / "figures", ignore_errors=True)
+        (folder / other).unlink(missing_ok=True)
     with pytest.raises(InputError, match=r"holds index\.html"):
         build_paper(tree.read_grid(), tree.results, tree.build())
     assert {path.name for path in tree.root.iterdir()} == {"params.yaml", "results", "paper", "report"}

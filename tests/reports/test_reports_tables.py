@@ -3,14 +3,13 @@
 import math
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-import reports
 from oyster.report import answer, page, paper, tables
+from oyster.report.page import TEMPLATES
 from oyster.report.read.results import anchor, load
 from oyster.report.statistics import pairs, words
 from oyster.report.statistics.intervals import interval, mean_estimate, t_interval
@@ -29,7 +28,7 @@ def compared(results, environment="a"):
 def render(results, *names):
     """Partials, one after the other, as the page includes them."""
     templates = Environment(
-        loader=FileSystemLoader(Path(reports.__file__).parent / "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     templates.filters |= {"number": page.number, "count": page.count, "duration": page.duration}
