@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from oyster.algorithms.pearl import encoder_file
+from oyster.algorithms.pearl import settings as pearl
 from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.grid import encoder_agent, load_params, trial_settings
 from oyster.reproduce.comparison import compare
@@ -156,7 +156,7 @@ def test_arrays_with_nan_in_the_same_places_are_the_same(tmp_path):
 @pytest.fixture
 def failed(tmp_path, monkeypatch) -> Path:
     (tmp_path / "failing.py").write_text(FAILING)
-    monkeypatch.setattr(encoder_file, "ENCODERS", tmp_path)
+    monkeypatch.setattr(pearl, "ENCODERS", tmp_path)
     out = tmp_path / "result"
     run_trial(settings("failing"), {"encoder": tmp_path / "failing.py"}, out, device="cpu", record_failure=True)
     assert json.loads((out / "metrics.json").read_text())["failure"]["iteration"] == 1
