@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.plain_attention import PlainAttentionEncoder
 from benchmarks.plain_step import PlainStep
 from oyster.algorithms.pearl.agent import Agent, encoder_sizes
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
-from oyster.algorithms.pearl.settings import Settings, find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.runtime import provenance

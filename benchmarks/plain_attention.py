@@ -2,7 +2,8 @@
 
 import torch
 
-from oyster.algorithms.pearl.settings import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
+from oyster.algorithms.pearl.settings import find_encoder_file
 
 AttentionEncoder = load_encoder_class(find_encoder_file("attention"))
 

@@ -19,8 +19,9 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gradient_step import RESULTS, device_named, hyperparameters, make_agent, make_batch, synchronize
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
-from oyster.algorithms.pearl.settings import Settings, find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.rl.fused_mlp import linear

@@ -12,9 +12,12 @@ from oyster.runtime.checkpoint import (
     CheckpointFolder,
     DamagedCheckpoint,
     ForeignCheckpoint,
+    Log,
     from_bytes,
+    join,
     own_memory,
     read_checkpoint,
+    split,
     to_bytes,
     write_checkpoint,
 )
@@ -43,7 +46,7 @@ def test_what_goes_in_comes_out(tmp_path):
     for name, value in from_bytes(to_bytes(Checkpoint(tensors, {"a": [1.5, "é", None]}))).tensors.items():
         assert torch.equal(value, tensors[name]) and value.dtype == tensors[name].dtype
     write_checkpoint(tmp_path / "1.checkpoint", some(1))
-    tensors, state = read_checkpoint(tmp_path / "1.checkpoint")
+    tensors, state, _ = read_checkpoint(tmp_path / "1.checkpoint")
     assert torch.equal(tensors["x"], some(1).tensors["x"]) and state == some(1).state
     content = (tmp_path / "1.checkpoint").read_bytes()
     assert content[:32] == hashlib.sha256(content[32:]).digest()
@@ -98,7 +101,7 @@ def test_the_newest_and_the_one_before_it_are_kept(folder):
     assert folder.load_newest(refuse) is None
     assert [folder.save(some(number)).name for number in (1, 2, 3)] == [f"00000{n}.checkpoint" for n in (1, 2, 3)]
     assert sorted(os.listdir(folder.folder)) == ["000002.checkpoint", "000003.checkpoint"]
-    tensors, state = folder.load_newest(refuse)
+    tensors, state, _ = folder.load_newest(refuse)
     assert state == some(3).state and torch.equal(tensors["x"], some(3).tensors["x"])
     assert folder.save(some(4)).name == "000004.checkpoint"
 
@@ -106,7 +109,8 @@ def test_the_newest_and_the_one_before_it_are_kept(folder):
 def test_numbers_are_compared_as_numbers(folder):
     for number in (999_998, 999_999, 1_000_000):
         folder.folder.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(folder.folder / f"{number}.checkpoint", Checkpoint({}, {"identity": IDENTITY, "n": number}))
+        content = {"identity": IDENTITY, "logs": {}, "state": {"n": number}}
+        write_checkpoint(folder.folder / f"{number}.checkpoint", Checkpoint({}, content))
     assert folder.load_newest(refuse).state == {"n": 1_000_000}
     assert folder.save(some(1)).name == "1000001.checkpoint"
     assert sorted(os.listdir(folder.folder)) == ["1000000.checkpoint", "1000001.checkpoint"]
@@ -137,3 +141,60 @@ def test_another_trials_is_refused_by_what_differs(folder):
         assert str(error.value) == told
     assert CheckpointFolder(folder.folder, {"engine": "b"}).load_newest(refuse)
     assert os.listdir(folder.folder) == ["000001.checkpoint"]
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+def grown(rows: int) -> Checkpoint:
+    values = torch.arange(3.0 * rows).reshape(rows, 3)
+    return split({"learner": {"a/b": Log(values), "count": rows}})
+
+
+def rows_of(checkpoint: Checkpoint) -> torch.Tensor:
+    return join(checkpoint)["learner"]["a/b"].rows
+
+
+def test_a_log_is_appended_to_and_comes_back(folder):
+    sizes = []
+    for rows in (0, 4, 4, 1000):
+        folder.save(grown(rows))
+        (log,) = folder.folder.glob("*.log")
+        sizes.append(log.stat().st_size)
+        assert max(path.stat().st_size for path in folder.folder.glob("*.checkpoint")) < 1000
+    assert sizes == [0, 48, 48, 12000]
+    again = CheckpointFolder(folder.folder, IDENTITY)
+    found = again.load_newest(refuse)
+    assert torch.equal(rows_of(found), rows_of(grown(1000))) and join(found)["learner"]["count"] == 1000
+    again.save(grown(1001))  # another process goes on
+    assert torch.equal(rows_of(CheckpointFolder(folder.folder, IDENTITY).load_newest(refuse)), rows_of(grown(1001)))
+
+
+@pytest.mark.parametrize("torn", [b"", b"x" * 5, b"x" * 24])
+def test_what_a_kill_left_of_an_append_is_cut_off(folder, torn):
+    folder.save(grown(2))
+    (log,) = folder.folder.glob("*.log")
+    with log.open("ab") as file:
+        file.write(torn)
+    again = CheckpointFolder(folder.folder, IDENTITY)
+    assert torch.equal(rows_of(again.load_newest(refuse)), rows_of(grown(2)))
+    again.save(grown(3))
+    assert log.stat().st_size == 36
+    assert torch.equal(rows_of(CheckpointFolder(folder.folder, IDENTITY).load_newest(refuse)), rows_of(grown(3)))
+
+
+def test_a_log_that_is_cut_costs_an_interval(folder):
+    folder.save(grown(2))
+    folder.save(grown(5))
+    (log,) = folder.folder.glob("*.log")
+    log.write_bytes(log.read_bytes()[:40])
+    said: list[str] = []
+    again = CheckpointFolder(folder.folder, IDENTITY)
+    assert torch.equal(rows_of(again.load_newest(said.append)), rows_of(grown(2)))
+    assert len(said) == 1 and "does not match" in said[0]
+    log.unlink()
+    said.clear()
+    assert CheckpointFolder(folder.folder, IDENTITY).load_newest(said.append) is None and len(said) == 1
+    fresh = CheckpointFolder(folder.folder, IDENTITY)
+    fresh.save(grown(1))
+    assert torch.equal(rows_of(CheckpointFolder(folder.folder, IDENTITY).load_newest(refuse)), rows_of(grown(1)))

@@ -101,16 +101,13 @@ def test_testing_does_not_disturb_training(environment, encoder, monkeypatch, tm
 def test_sparse_rewards_reach_the_context_and_the_reported_return_only():
     training = Trial(settings("sparse-point-robot", "mlp"), {"encoder": find_encoder_file("mlp")}, "cpu").assemble()
     next(training.run())
-    everything = np.arange(training.learner.store.size)[None]
-    next_observation, reward = (
-        training.learner.store.gather(everything)[3][0],
-        training.learner.store.gather(everything)[5][0, :, 0],
-    )
-    context_reward = training.learner.store.gather_context(everything, next_observation=False)[0, :, -1]
-    tasks = np.empty((training.learner.store.size, 2))
-    for task, episodes in enumerate(training.learner.replay.episodes):
-        for start, length in episodes:
-            tasks[start : start + length] = training.train_tasks[task]
+    store, stored = training.learner.store, training.learner.replay.episodes
+    whose = [(task, start, length) for task, episodes in enumerate(stored) for start, length in episodes]
+    everything = np.concatenate([np.arange(start, start + length) for _, start, length in whose])[None]
+    tasks = np.concatenate([np.tile(training.train_tasks[task], (length, 1)) for task, _, length in whose])
+    drawn = store.gather(everything)
+    next_observation, reward = drawn.next_observation[0], drawn.reward[0, :, 0]
+    context_reward = store.gather_context(everything, next_observation=False)[0, :, -1]
     distance = np.linalg.norm(next_observation.numpy() - tasks, axis=-1)
     np.testing.assert_allclose(reward, -distance, atol=1e-6)  # what the critics learn from is dense
     np.testing.assert_allclose(context_reward, np.where(distance <= 0.2, 1 - distance, 0), atol=1e-6)

@@ -13,8 +13,9 @@ import torch
 
 from benchmarks import curves
 from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
-from oyster.algorithms.pearl.settings import Settings, find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER

@@ -26,7 +26,7 @@ def fused_mlp(
     parameters = _parameters(network)
     if frozen:
         parameters = [parameter.detach() for parameter in parameters]
-    return _FusedMlp.apply(torch.cat(inputs, dim=-1), dtype or network.fc0.weight.dtype, *parameters)
+    return _FusedMlp.apply(torch.cat(inputs, dim=-1), dtype or parameters[0].dtype, *parameters)
 
 
 class FrozenMlp:
@@ -44,36 +44,39 @@ class FrozenMlp:
 
 class _FusedMlp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, dtype, w0, b0, w1, b1, w2, b2, w_out, b_out):
-        x, w0, w1, w2 = (tensor.to(dtype) for tensor in (x, w0, w1, w2))
-        h1 = linear(x, w0, b0.to(dtype), relu=True)
-        h2 = linear(h1, w1, b1.to(dtype), relu=True)
-        h3 = linear(h2, w2, b2.to(dtype), relu=True)
-        ctx.save_for_backward(x, h1, h2, h3, w0, w1, w2, w_out)
-        return F.linear(h3.to(w_out.dtype), w_out, b_out)
+    def forward(ctx, x, dtype, *parameters):
+        *hidden, w_out, b_out = parameters
+        weights, biases = [w.to(dtype) for w in hidden[::2]], [b.to(dtype) for b in hidden[1::2]]
+        outputs = [x.to(dtype)]  # of each layer, the input first
+        for weight, bias in zip(weights, biases, strict=True):
+            outputs.append(linear(outputs[-1], weight, bias, relu=True))
+        ctx.save_for_backward(*outputs, *weights, w_out)
+        ctx.depth = len(weights)
+        return F.linear(outputs[-1].to(w_out.dtype), w_out, b_out)
 
     @staticmethod
     def backward(ctx, gradient):
-        x, h1, h2, h3, w0, w1, w2, w_out = ctx.saved_tensors
+        outputs, (*weights, w_out) = ctx.saved_tensors[: ctx.depth + 1], ctx.saved_tensors[ctx.depth + 1 :]
         for_input, _, for_weights = ctx.needs_input_grad[:3]
         weight_gradients = []  # last layer first: bias, weight, bias, weight, …
         if for_weights:
-            weight_gradients += [gradient.sum(0), outer_sum(gradient, h3.to(gradient.dtype))]
-        gradient = (gradient @ w_out).to(h3.dtype)
-        for output, weight, layer_input in ((h3, w2, h2), (h2, w1, h1), (h1, w0, x)):
+            weight_gradients += [gradient.sum(0), outer_sum(gradient, outputs[-1].to(gradient.dtype))]
+        gradient = (gradient @ w_out).to(outputs[-1].dtype)
+        for number in reversed(range(ctx.depth)):
+            layer_input, output = outputs[number], outputs[number + 1]
             torch.ops.aten.threshold_backward.grad_input(gradient, output, 0, grad_input=gradient)  # through the ReLU
             if for_weights:
                 weight_gradients += [gradient.sum(0).to(w_out.dtype), outer_sum(gradient, layer_input).to(w_out.dtype)]
-            if layer_input is not x or for_input:
-                gradient = linear(gradient, weight.t())
-        weight_gradients = weight_gradients[::-1] if for_weights else [None] * 8
+            if number or for_input:
+                gradient = linear(gradient, weights[number].t())
+        weight_gradients = weight_gradients[::-1] if for_weights else [None] * (2 * ctx.depth + 2)
         return (gradient.to(w_out.dtype) if for_input else None, None, *weight_gradients)
 
 
 def _parameters(network: Mlp) -> list[torch.Tensor]:
     """Weight and bias of each hidden layer, then of the output layer(s)."""
-    hidden = (network.fc0, network.fc1, network.fc2)
-    return [*(p for layer in hidden for p in (layer.weight, layer.bias)), *network.output_parameters()]
+    layers = network.hidden_layers()
+    return [*(p for layer in layers for p in (layer.weight, layer.bias)), *network.output_parameters()]
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, relu: bool = False) -> torch.Tensor:

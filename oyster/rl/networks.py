@@ -1,6 +1,8 @@
-"""The agent's own networks: critics, value function and the tanh-Gaussian policy."""
+"""Networks of actors and critics: a perceptron, and the tanh-Gaussian policy."""
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -12,18 +14,23 @@ HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class Mlp(nn.Module):
-    """Three ReLU layers of net_size, then a linear one. Inputs are concatenated: (*, a), (*, b) → (*, output_size)."""
+    """ReLU layers fc0, fc1, …, then a linear one. Inputs are concatenated: (*, a), (*, b) → (*, output_size)."""
 
-    def __init__(self, input_size: int, net_size: int, output_size: int, init_w: float = 3e-3):
+    def __init__(self, input_size: int, hidden_sizes: Sequence[int], output_size: int, init_w: float = 3e-3):
         super().__init__()
-        self.fc0 = _hidden_layer(input_size, net_size)
-        self.fc1 = _hidden_layer(net_size, net_size)
-        self.fc2 = _hidden_layer(net_size, net_size)
-        self.last_fc = _output_layer(net_size, output_size, init_w)
+        self.depth = len(hidden_sizes)
+        for number, (wide, next_wide) in enumerate(pairwise([input_size, *hidden_sizes])):
+            self.add_module(f"fc{number}", _hidden_layer(wide, next_wide))
+        self.last_fc = _output_layer(hidden_sizes[-1], output_size, init_w)
+
+    def hidden_layers(self) -> list[nn.Linear]:
+        return [self._modules[f"fc{number}"] for number in range(self.depth)]
 
     def hidden(self, *inputs: torch.Tensor) -> torch.Tensor:
         h = torch.cat(inputs, dim=-1)
-        return F.relu(self.fc2(F.relu(self.fc1(F.relu(self.fc0(h))))))
+        for layer in self.hidden_layers():
+            h = F.relu(layer(h))
+        return h
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         return self.last_fc(self.hidden(*inputs))
@@ -36,9 +43,9 @@ class Mlp(nn.Module):
 class TanhGaussianPolicy(Mlp):
     """A Gaussian squashed by tanh. Inputs: observation (*, o) and task latent (*, z)."""
 
-    def __init__(self, input_size: int, net_size: int, action_dim: int):
-        super().__init__(input_size, net_size, action_dim, init_w=1e-3)
-        self.last_fc_log_std = _output_layer(net_size, action_dim, 1e-3)
+    def __init__(self, input_size: int, hidden_sizes: Sequence[int], action_dim: int):
+        super().__init__(input_size, hidden_sizes, action_dim, init_w=1e-3)
+        self.last_fc_log_std = _output_layer(hidden_sizes[-1], action_dim, 1e-3)
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log standard deviation before the tanh, (*, action_dim) each."""

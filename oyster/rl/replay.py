@@ -1,7 +1,7 @@
 """Replay: every transition is stored once; the RL buffer and the context buffers are lists of positions in that store.
 
-A position stays valid for the whole trial, since nothing is overwritten: the store has room for what the protocol can
-ever collect, and no more.
+A position stays valid for the whole trial, since nothing is overwritten. An observation is stored once too: the next
+observation of a transition is that of the row after it, and a trajectory ends with a row that holds nothing else.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from oyster.runtime.device import to_device
 
 
 class Layout(NamedTuple):
-    """Columns of a stored transition: [observation | action | context reward | next observation | terminal | reward].
+    """Columns of a stored row: [observation | action | context reward | terminal | reward].
 
     A context transition is a prefix of the row.
     """
@@ -25,16 +25,29 @@ class Layout(NamedTuple):
 
     @property
     def widths(self) -> list[int]:
-        return [self.observation_dim, self.action_dim, 1, self.observation_dim, 1, 1]
+        return [self.observation_dim, self.action_dim, 1, 1, 1]
 
-    def context_width(self, next_observation: bool) -> int:
-        return sum(self.widths[: 4 if next_observation else 3])
+    @property
+    def context_width(self) -> int:
+        return sum(self.widths[:3])
+
+
+class Transitions(NamedTuple):
+    """Each (task, transition, width)."""
+
+    observation: torch.Tensor
+    action: torch.Tensor
+    context_reward: torch.Tensor
+    next_observation: torch.Tensor
+    terminal: torch.Tensor
+    reward: torch.Tensor
 
 
 class TransitionStore:
-    """All transitions of a trial, (transition, column), on the device. Memory is touched only as it fills."""
+    """All trajectories of a trial, (row, column), on the device. Memory is touched only as it fills."""
 
     def __init__(self, layout: Layout, capacity: int, device: torch.device):
+        """`capacity` in rows, a transition each and one more per trajectory; where it does not do, the store grows."""
         self.layout = layout
         self.rows = torch.empty(capacity, sum(layout.widths), device=device)
         self.size = 0
@@ -47,21 +60,40 @@ class TransitionStore:
             trajectories.observation[row, :length],
             trajectories.action[row, :length],
             context_reward[row, :length, None],
-            trajectories.next_observation[row, :length],
             trajectories.terminal[row, :length, None],
             trajectories.reward[row, :length, None],
         ]
-        start, self.size = self.size, self.size + length
-        self.rows[start : self.size] = torch.from_numpy(np.concatenate(columns, axis=1, dtype=np.float32))
+        stored = np.zeros((length + 1, self.rows.shape[1]), np.float32)
+        stored[:length] = np.concatenate(columns, axis=1, dtype=np.float32)
+        stored[length, : self.layout.observation_dim] = trajectories.next_observation[row, length - 1]
+        start = self.size
+        self.extend(torch.from_numpy(stored))
         return start
 
-    def gather(self, positions: np.ndarray) -> list[torch.Tensor]:
-        """The layout's columns at `positions` (task, transition), each (task, transition, width)."""
-        return list(self._at(self.rows, positions).split(self.layout.widths, dim=-1))
+    def extend(self, rows: torch.Tensor) -> None:
+        """Put rows, as they are stored, behind those that there are."""
+        needed = self.size + len(rows)
+        if needed > len(self.rows):
+            grown = self.rows.new_empty(max(needed, 2 * len(self.rows)), self.rows.shape[1])
+            grown[: self.size] = self.rows[: self.size]
+            self.rows = grown
+        self.rows[self.size : needed] = rows.to(self.rows.device)
+        self.size = needed
+
+    def gather(self, positions: np.ndarray) -> Transitions:
+        """The transitions at `positions` (task, transition)."""
+        observation, action, context_reward, terminal, reward = self._at(self.rows, positions).split(
+            self.layout.widths, dim=-1
+        )
+        return Transitions(observation, action, context_reward, self._next(positions), terminal, reward)
 
     def gather_context(self, positions: np.ndarray, next_observation: bool) -> torch.Tensor:
         """Context transitions at `positions` (task, transition): (task, transition, feature)."""
-        return self._at(self.rows[:, : self.layout.context_width(next_observation)], positions)
+        context = self._at(self.rows[:, : self.layout.context_width], positions)
+        return torch.cat([context, self._next(positions)], dim=-1) if next_observation else context
+
+    def _next(self, positions: np.ndarray) -> torch.Tensor:
+        return self._at(self.rows[:, : self.layout.observation_dim], positions + 1)
 
     @staticmethod
     def _at(rows: torch.Tensor, positions: np.ndarray) -> torch.Tensor:

@@ -1,9 +1,12 @@
 """Checkpoints: scratch files from which a trial goes on exactly as if it had never stopped.
 
 A file is a SHA-256 of all that follows, then a safetensors payload: tensors, and everything else as JSON in its
-metadata. What it holds is a nested mapping with text keys; its leaves are tensors and plain values. Nothing is pickled.
-A file is written beside its place, synced, and renamed; the one before it is kept, so that a damaged one costs an
-interval and not the trial.
+metadata. What it holds is a nested mapping with text keys; its leaves are tensors, Logs and plain values. Nothing is
+pickled. A file is written beside its place, synced, and renamed; the one before it is kept, so that a damaged one costs
+an interval and not the trial.
+
+A Log's rows lie in a file of their own, to which a checkpoint appends those that are new; the checkpoint says how many
+rows of it are its own, and their SHA-256. What a kill left behind them is cut off by the next one.
 """
 
 import hashlib
@@ -14,6 +17,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors.torch import load, save
 
@@ -23,9 +27,23 @@ KEPT = 2  # the newest, and the one before it
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
+class Log(NamedTuple):
+    """Rows that are never changed, only added to: (row, column)."""
+
+    rows: torch.Tensor
+
+
 class Checkpoint(NamedTuple):
     tensors: dict[str, torch.Tensor]
     state: dict[str, Any]  # JSON
+    logs: dict[str, torch.Tensor] = {}  # noqa: RUF012  rows by place
+
+
+class _Written(NamedTuple):
+    """What of a log is in its file: its bytes, and their hash so far."""
+
+    size: int
+    digest: Any
 
 
 class DamagedCheckpoint(Exception):
@@ -41,13 +59,16 @@ class CheckpointFolder:
 
     def __init__(self, folder: Path, identity: Mapping[str, str]):
         self.folder, self.identity = folder, dict(identity)
+        self._written: dict[str, _Written] = {}
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write the next checkpoint and drop those that are older than the one before it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         number = max((_number(path) for path in self._files()), default=0) + 1
         path = self.folder / f"{number:06d}.checkpoint"
-        write_checkpoint(path, Checkpoint(checkpoint.tensors, {"identity": self.identity, **checkpoint.state}))
+        logs = {place: self._append(place, rows) for place, rows in checkpoint.logs.items()}
+        content = {"identity": self.identity, "logs": logs, "state": checkpoint.state}
+        write_checkpoint(path, Checkpoint(checkpoint.tensors, content))
         for old in self._files()[:-KEPT]:
             old.unlink()
         return path
@@ -60,16 +81,47 @@ class CheckpointFolder:
         for path in reversed(self._files()):
             try:
                 checkpoint = read_checkpoint(path)
+                logs = {place: self._read(place, about) for place, about in checkpoint.state["logs"].items()}
+                checkpoint = checkpoint._replace(logs=logs)
             except DamagedCheckpoint as damage:
                 warn(f"checkpoint {path.name} is damaged ({damage}); using the one before it, or the start")
                 path.unlink()
                 continue
-            theirs = checkpoint.state.pop("identity")
+            theirs = checkpoint.state["identity"]
             differing = [key for key, value in self.identity.items() if theirs.get(key) != value]
             if differing:
                 raise ForeignCheckpoint(", ".join(differing))
-            return checkpoint
+            return checkpoint._replace(state=checkpoint.state["state"])
         return None
+
+    def _append(self, place: str, rows: torch.Tensor) -> dict[str, Any]:
+        """Add the rows that the file lacks, on the disk when this returns. What says how to find them again."""
+        size, digest = self._written.get(place, _Written(0, hashlib.sha256()))
+        row_bytes = rows.element_size() * rows[:1].numel() or 1
+        new = rows[size // row_bytes :].detach().cpu().contiguous().numpy().tobytes() if len(rows) else b""
+        path = self._log(place)
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            file.truncate(size)
+            file.seek(size)
+            file.write(new)
+            file.flush()
+            os.fsync(file.fileno())
+        digest.update(new)
+        self._written[place] = _Written(size + len(new), digest)
+        return {"shape": list(rows.shape), "size": size + len(new), "sha256": digest.hexdigest()}
+
+    def _read(self, place: str, about: Mapping[str, Any]) -> torch.Tensor:
+        """Raises DamagedCheckpoint where the bytes are not those that were written."""
+        path = self._log(place)
+        content = path.read_bytes()[: about["size"]] if path.exists() else b""
+        digest = hashlib.sha256(content)
+        if digest.hexdigest() != about["sha256"]:
+            raise DamagedCheckpoint(f"the checksum of {path.name} does not match its {len(content)} bytes")
+        self._written[place] = _Written(about["size"], digest)
+        return torch.from_numpy(np.frombuffer(content, np.float32).reshape(about["shape"]).copy())
+
+    def _log(self, place: str) -> Path:
+        return self.folder / f"{place.replace('/', '.')}.log"
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.checkpoint"), key=_number)
@@ -98,8 +150,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def split(nested: Mapping[str, Any]) -> Checkpoint:
-    """Tensors by their place, `outer/inner`; all else as JSON of the same shape."""
+    """Tensors and logs by their place, `outer/inner`; all else as JSON of the same shape."""
     tensors: dict[str, torch.Tensor] = {}
+    logs: dict[str, torch.Tensor] = {}
 
     def plain(value: Any, place: tuple[str, ...]) -> Any:
         if not isinstance(value, Mapping):
@@ -109,22 +162,26 @@ def split(nested: Mapping[str, Any]) -> Checkpoint:
             inside = (*place, key.replace("~", "~0").replace("/", "~1"))  # as a JSON pointer has them
             if isinstance(inner, torch.Tensor):
                 tensors["/".join(inside)] = inner
+            elif isinstance(inner, Log):
+                logs["/".join(inside)] = inner.rows
             else:
                 kept[key] = plain(inner, inside)
         return kept
 
-    return Checkpoint(tensors, plain(nested, ()))
+    state = plain(nested, ())
+    return Checkpoint(tensors, state, logs)
 
 
 def join(checkpoint: Checkpoint) -> dict[str, Any]:
     """The nested mapping that was split."""
     nested = deepcopy(checkpoint.state)
-    for place, tensor in checkpoint.tensors.items():
+    logs = {place: Log(rows) for place, rows in checkpoint.logs.items()}
+    for place, leaf in (checkpoint.tensors | logs).items():
         *outer, last = (key.replace("~1", "/").replace("~0", "~") for key in place.split("/"))
         inside = nested
         for key in outer:
             inside = inside[key]
-        inside[last] = tensor
+        inside[last] = leaf
     return nested
 
 

@@ -32,7 +32,7 @@ def arithmetic(request, monkeypatch) -> None:
 
 def network_of(kind: str) -> Mlp:
     torch.manual_seed(0)
-    network = Mlp(9, 64, 1) if kind == "critic" else TanhGaussianPolicy(9, 64, 2)
+    network = Mlp(9, [64] * 3, 1) if kind == "critic" else TanhGaussianPolicy(9, [64] * 3, 2)
     for parameter in network.parameters():  # away from the start, where all biases are one number
         parameter.data += 0.05 * torch.randn_like(parameter)
     return network

@@ -110,15 +110,12 @@ def test_whole_trajectories_until_each_row_has_its_steps(ends, at_least_one, pos
     np.testing.assert_array_equal(
         training.learner.replay.sizes, expected
     )  # a row that has its steps stores nothing more
-    assert (
-        training.learner.store.size
-        == expected.sum()
-        <= transition_capacity(training.settings, HORIZON)
-        == len(training.learner.store.rows)
-    )
+    store, num_trajectories = training.learner.store, sum(map(len, training.learner.replay.episodes))
+    assert training.learner.environment_steps == expected.sum() <= transition_capacity(training.settings, HORIZON)
+    assert store.size == expected.sum() + num_trajectories <= len(store.rows)
     last = drawn[-1][-1]
     assert training.learner.context.sizes[last] == collected(prior, ends[last]) + collected(posterior, ends[last])
-    terminal, reward = training.learner.store.gather(np.arange(training.learner.store.size)[None])[4:]
+    terminal, reward = training.learner.store.gather(np.arange(training.learner.store.size - 1)[None])[4:]
     for end, episodes in zip(ends, training.learner.replay.episodes, strict=True):
         for start, length in episodes:
             assert length == min(end, HORIZON)
@@ -140,7 +137,9 @@ def test_capacity_is_what_the_worst_case_needs():
     training, _ = make([9.0, 9.0], num_tasks_sample=2, num_iterations=2, **dict.fromkeys(phases, HORIZON + 1))
     for training.learner.iteration in range(2):
         training.learner._collect()
-    assert training.learner.store.size == len(training.learner.store.rows) == 2 * 12 + 2 * 2 * 3 * 12
+    transitions, trajectories = 2 * 12 + 2 * 2 * 3 * 12, 2 * 2 + 2 * 2 * 3 * 2
+    assert training.learner.environment_steps == transitions
+    assert training.learner.store.size == len(training.learner.store.rows) == transitions + trajectories
 
 
 def test_a_meta_test_keeps_every_runs_own_context():

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from benchmarks.gradient_step import hyperparameters, make_agent, make_batch
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
-from oyster.algorithms.pearl.settings import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime.device import fix_arithmetic

@@ -5,8 +5,9 @@ import torch
 
 from oyster.algorithms.pearl import gradient_step as module
 from oyster.algorithms.pearl.agent import Agent
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
-from oyster.algorithms.pearl.settings import find_encoder_file, load_encoder_class
+from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 

@@ -129,13 +129,15 @@ def test_squashed_log_probability():
 
 
 def test_policy_clamps_its_log_std():
-    policy = TanhGaussianPolicy(4, 8, 2)
+    policy = TanhGaussianPolicy(4, [8] * 3, 2)
     for bias, expected in ((100.0, 2.0), (-100.0, -20.0)):
         nn.init.constant_(policy.last_fc_log_std.bias, bias)
         assert (policy(torch.randn(5, 4))[1] == expected).all()
 
 
-@pytest.mark.parametrize("network, heads, init_w", [(Mlp(7, 64, 1), 1, 3e-3), (TanhGaussianPolicy(7, 64, 2), 2, 1e-3)])
+@pytest.mark.parametrize(
+    "network, heads, init_w", [(Mlp(7, [64] * 3, 1), 1, 3e-3), (TanhGaussianPolicy(7, [64] * 3, 2), 2, 1e-3)]
+)
 def test_initialisation_is_the_references(network, heads, init_w):
     hidden = [network.fc0, network.fc1, network.fc2]
     for layer in hidden:
@@ -152,7 +154,7 @@ def test_initialisation_is_the_references(network, heads, init_w):
 @pytest.mark.parametrize("frozen", [False, True])
 def test_fused_mlp_is_the_plain_one(dtype, tolerance, kind, frozen):
     torch.manual_seed(0)
-    network = (Mlp(9, 40, 1) if kind == "critic" else TanhGaussianPolicy(9, 40, 3)).to(dtype)
+    network = (Mlp(9, [40] * 3, 1) if kind == "critic" else TanhGaussianPolicy(9, [40] * 3, 3)).to(dtype)
     for parameter in network.parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     results = []
@@ -177,7 +179,7 @@ def test_fused_mlp_is_the_plain_one(dtype, tolerance, kind, frozen):
 
 def test_bfloat16_is_near_and_keeps_float32_outside():
     torch.manual_seed(0)
-    network, x = Mlp(9, 64, 1), torch.randn(200, 9)
+    network, x = Mlp(9, [64] * 3, 1), torch.randn(200, 9)
     exact, rounded = network(x), fused_mlp(network, x, dtype=torch.bfloat16)
     assert rounded.dtype == torch.float32
     assert 0 < (exact - rounded).abs().max() < 0.02 * exact.abs().max()
@@ -196,7 +198,7 @@ def test_linear_without_onednn_is_the_same(dtype, monkeypatch):
     np.testing.assert_allclose(with_it.float(), without.float(), atol=0.05 if dtype == torch.bfloat16 else 1e-5)
 
 
-@pytest.mark.parametrize("network", [Mlp(7, 16, 3), TanhGaussianPolicy(7, 16, 2)])
+@pytest.mark.parametrize("network", [Mlp(7, [16] * 3, 3), TanhGaussianPolicy(7, [16] * 3, 2)])
 def test_a_frozen_copy_gives_the_plain_outputs_and_keeps_the_weights_of_its_moment(network):
     torch.manual_seed(0)
     for parameter in network.parameters():  # every layer's bias is its own
@@ -210,7 +212,7 @@ def test_a_frozen_copy_gives_the_plain_outputs_and_keeps_the_weights_of_its_mome
 
 def test_weight_gradients_are_the_same_where_the_input_needs_none():
     torch.manual_seed(0)
-    network, x = Mlp(9, 24, 2), torch.randn(30, 9)
+    network, x = Mlp(9, [24] * 3, 2), torch.randn(30, 9)
     for parameter in network.parameters():
         parameter.data.add_(0.2 * torch.randn_like(parameter))
     weight = torch.randn(30, 2)
@@ -223,7 +225,7 @@ def test_weight_gradients_are_the_same_where_the_input_needs_none():
 
 
 def test_inputs_are_joined_column_by_column():
-    network = Mlp(5, 8, 1)
+    network = Mlp(5, [8] * 3, 1)
     a, b = torch.randn(4, 2), torch.randn(4, 3)
     torch.testing.assert_close(fused_mlp(network, a, b), network(torch.cat([a, b], 1)))
 

@@ -125,7 +125,7 @@ def test_collection_phases(monkeypatch):
     assert all(training_mode for *_, training_mode in spy.events)
     assert {tuple(context.shape[:2]) for context in spy.contexts} == {(3, s.embedding_batch_size)}
     collected = 4 * 40 + 3 * (40 + 60 + 40)
-    assert training.learner.store.size == collected == training.learner.replay.sizes.sum()
+    assert training.learner.environment_steps == collected == training.learner.replay.sizes.sum()
     assert (
         training.learner.context.sizes.max() == 100
     )  # prior and posterior phases; the extra phase is not kept as context

@@ -116,10 +116,10 @@ def fill(store: TransitionStore, rng, lengths) -> tuple[Trajectories, list[int]]
 
 
 def test_what_is_stored_comes_back_in_its_columns():
-    store = TransitionStore(Layout(3, 2), 20, torch.device("cpu"))
+    store = TransitionStore(Layout(3, 2), 4, torch.device("cpu"))  # it grows
     data, starts = fill(store, np.random.default_rng(0), [4, 6, 5])
-    assert starts == [0, 4, 10] and store.size == 15
-    positions = np.array([[5, 9, 4], [14, 10, 3]])
+    assert starts == [0, 5, 12] and store.size == 4 + 6 + 5 + 3  # a row more per trajectory: its last observation
+    positions = np.array([[6, 10, 5], [16, 12, 3]])
     observation, action, context_reward, next_observation, terminal, reward = store.gather(positions)
     assert reward.shape == (2, 3, 1) and observation.shape == (2, 3, 3)
     np.testing.assert_array_equal(observation[0, 1], data.observation[1, 5])
@@ -130,6 +130,11 @@ def test_what_is_stored_comes_back_in_its_columns():
     assert short.shape == (2, 3, 6) and wide.shape == (2, 3, 9)
     torch.testing.assert_close(wide[..., :6], short)
     torch.testing.assert_close(wide[..., 6:], next_observation)
+    for place, (row, step) in {(0, 1): (1, 5), (1, 0): (2, 4), (1, 2): (0, 3)}.items():  # of last steps
+        np.testing.assert_array_equal(next_observation[place], data.next_observation[row, step])
+    np.testing.assert_array_equal(
+        next_observation[0, 0], data.observation[1, 2]
+    )  # the observation of the step after it
     torch.testing.assert_close(short, torch.cat([observation, action, context_reward], -1))
 
 
@@ -183,7 +188,7 @@ def test_a_list_that_grows_keeps_what_it_held_and_grows_by_doubling():
 
 def test_the_store_is_on_its_device_and_holds_float32():
     store = TransitionStore(Layout(2, 1), 5, torch.device("meta"))
-    assert store.rows.device.type == "meta" and store.rows.shape == (5, 8) and store.rows.dtype == torch.float32
+    assert store.rows.device.type == "meta" and store.rows.shape == (5, 6) and store.rows.dtype == torch.float32
 
 
 def test_replacing_forgets_what_was_there():

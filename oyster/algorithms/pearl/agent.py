@@ -16,6 +16,8 @@ from oyster.rl.networks import Mlp, TanhGaussianPolicy
 from oyster.rl.state import fit_buffers
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
 
+NUM_LAYERS = 3  # hidden layers of every network but the encoder
+
 
 def encoder_sizes(
     observation_dim: int, action_dim: int, latent_dim: int, information_bottleneck: bool, next_obs_in_context: bool
@@ -47,12 +49,13 @@ class Agent(nn.Module):
         self.warnings: list[str] = []
         self.context_encoder = encoder
         q_size, v_size = observation_dim + action_dim + latent_dim, observation_dim + latent_dim
-        self.qf1 = Mlp(q_size, net_size, 1)
-        self.qf2 = Mlp(q_size, net_size, 1)
-        self.vf = Mlp(v_size, net_size, 1)
-        self.target_vf = Mlp(v_size, net_size, 1)
+        hidden = [net_size] * NUM_LAYERS
+        self.qf1 = Mlp(q_size, hidden, 1)
+        self.qf2 = Mlp(q_size, hidden, 1)
+        self.vf = Mlp(v_size, hidden, 1)
+        self.target_vf = Mlp(v_size, hidden, 1)
         self.target_vf.load_state_dict(self.vf.state_dict())
-        self.policy = TanhGaussianPolicy(v_size, net_size, action_dim)
+        self.policy = TanhGaussianPolicy(v_size, hidden, action_dim)
 
     @classmethod
     def from_settings(cls, encoder: nn.Module, settings: Settings, family: type[TaskFamily]) -> "Agent":

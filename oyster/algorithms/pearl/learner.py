@@ -24,6 +24,7 @@ from oyster.algorithms.pearl.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.rl.replay import Layout, Positions, TransitionStore
 from oyster.rl.rollout import rollout
+from oyster.runtime.checkpoint import Log
 from oyster.runtime.device import to_device
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
 from rlkit.torch import pytorch_util as ptu
@@ -94,7 +95,8 @@ class Learner:
         rows = self._family(len(train_tasks))
         self.horizon, self.sparse = rows.horizon, rows.sparse
         layout = Layout(rows.observation_dim, rows.action_dim)
-        self.store = TransitionStore(layout, transition_capacity(settings, rows.horizon), agent.device)
+        transitions = transition_capacity(settings, rows.horizon)
+        self.store = TransitionStore(layout, transitions + -(-transitions // rows.horizon), agent.device)
         self.replay = Positions(len(train_tasks))  # everything ever collected, a list per training task
         self.context = Positions(len(train_tasks))  # the last collection's context, a list per training task
         self.iteration = 0
@@ -107,7 +109,7 @@ class Learner:
 
     @property
     def environment_steps(self) -> int:
-        return self.store.size
+        return int(self.replay.sizes.sum())
 
     def train(self) -> Iterator[Row | float]:
         """A Row per iteration, and before it, after every gradient step, the share of them taken."""
@@ -221,11 +223,13 @@ class Learner:
     def _draw_batch(self, tasks: np.ndarray, context: torch.Tensor) -> Batch:
         s, device = self.settings, self.agent.device
         positions = self.replay.draw(tasks, s.batch_size, self.rngs["batches"])
-        observation, action, _, next_observation, terminal, reward = self.store.gather(positions)
+        drawn = self.store.gather(positions)
         z_noise = self.rngs["noise"].standard_normal((len(tasks), s.latent_dim), dtype=np.float32)
-        action_noise = self.rngs["noise"].standard_normal(action.shape, dtype=np.float32)
+        action_noise = self.rngs["noise"].standard_normal(drawn.action.shape, dtype=np.float32)
         noise = (to_device(array, device) for array in (z_noise, action_noise))
-        return Batch(observation, action, reward, next_observation, terminal, context, *noise)
+        return Batch(
+            drawn.observation, drawn.action, drawn.reward, drawn.next_observation, drawn.terminal, context, *noise
+        )
 
     def _draw_context(self, source: Positions, lists: np.ndarray, length: int) -> torch.Tensor:
         draw = source.draw_ordered if self.agent.is_recurrent else source.draw
@@ -252,7 +256,7 @@ class Learner:
         return {
             "optimizers": {name: adam.state_dict() for name, adam in self.gradient_step.optimizers().items()},
             "encoder": {"memory": memory, "attributes": attributes},
-            "store": self.store.rows[: self.store.size],
+            "store": Log(self.store.rows[: self.store.size]),
             "replay": self.replay.episodes,
             "context": self.context.episodes,
             "loss_sums": self.loss_sums,
@@ -267,8 +271,7 @@ class Learner:
         with encoder_at_fault():
             encoder = state["encoder"]
             encoder_state.restore(self.agent.context_encoder, encoder["memory"], encoder["attributes"])
-        self.store.size = len(state["store"])
-        self.store.rows[: self.store.size] = state["store"].to(self.store.rows.device)
+        self.store.extend(state["store"].rows)
         self.replay, self.context = Positions.of(state["replay"]), Positions.of(state["context"])
         self.loss_sums.copy_(state["loss_sums"])
         self.first_losses = [state["first_losses"][str(step)] for step in range(len(state["first_losses"]))]
