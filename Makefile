@@ -7,6 +7,7 @@
 # make fuzz        spoil params.yaml and recorded files, TRIES times (2000): each must be a sentence, never a traceback
 # make mutants     do the tests notice a wrong module? MODULE=name for one, JOBS at a time (2): tests/mutants.md
 # make pictures    draw one task of each environment for the reports, from results with weights (GRID=demo: the demo's)
+# make schema      write params.schema.json, from which editors complete params.yaml
 # make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade),
 #                  and docker/requirements-*.txt, the same versions with hashes
 # make image       build the container image (CUDA; VARIANT=cpu for the other) with podman or docker; docs/container.md
@@ -27,7 +28,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-ve
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: demo test benchmark bench bench-scale bench-gpu lock kills fuzz mutants
-.PHONY: pictures image image-archive sbom pin-base test-image
+.PHONY: schema pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
 	@.venv/bin/snakemake --cores all demo
@@ -111,6 +112,9 @@ endif
 .venv/installed-dev: .venv/installed requirements-dev.txt
 	.venv/bin/pip install --requirement requirements.txt --requirement requirements-dev.txt
 	@touch $@
+
+schema: .venv/installed
+	@.venv/bin/python -c "from oyster.params import schema; print(schema(), end='')" > params.schema.json
 
 # The packages of CUDA are left out: torch's own wheel pins them, where it is one that needs them.
 lock:

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from oyster.algorithms.pearl.settings import Settings
 from oyster.envs import load_family
-from oyster.envs.family import TASK_SEED, scripted_returns, split_tasks
+from oyster.envs.family import TASK_SEED
+from oyster.envs.reference_policies import reference_returns
 from oyster.grid import load_params, trial_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +49,7 @@ def walk(place: np.ndarray, goals: np.ndarray, s: Settings) -> Returns:
     guides.reset(np.tile(place, (len(goals), 1)), np.random.default_rng(TASK_SEED))  # who know the place as a goal
     reported, learned_from = np.zeros((2, len(goals)))
     for _ in range(family.horizon):
-        action = guides.informed_action()
+        action = guides.oracle_action()
         guides.step(action)
         step = robots.step(action)
         reported, learned_from = reported + step.sparse_reward, learned_from + step.reward
@@ -91,8 +92,7 @@ CASES = {
 def settings_and_tasks(environment: str, budget: str = BUDGET) -> tuple[Settings, np.ndarray, np.ndarray]:
     params = load_params(ROOT / "params.yaml")
     s = trial_settings(params, environment=environment, agent="mlp", seed=42, preset=budget)
-    tasks = load_family(environment).draw_tasks(s.train_tasks + s.test_tasks)
-    return s, *split_tasks(tasks, s.train_tasks, s.test_tasks)
+    return s, *load_family(environment).tasks(s.train_tasks, s.test_tasks)
 
 
 def best(environment: str, budget: str = BUDGET) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +116,7 @@ def per_task() -> pd.DataFrame:
             answer, returns = best(environment, budget)
             row = {"budget": budget, "environment": environment, "task": range(len(test))}
             row |= dict(zip(family.parameter_names, test.T, strict=True))
-            row |= scripted_returns(family, test)
+            row |= reference_returns(family, test)
             frames.append(pd.DataFrame(row | {"answer": CASES[environment].name(answer), "single_answer": returns}))
     frame = pd.concat(frames, ignore_index=True)
     return frame[[*frame.columns.drop(ends), *ends]]

@@ -270,28 +270,28 @@ def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
         say(str(path))
 
 
-@main.command("check-encoder")
-@click.argument("encoder")
-@click.option("--env", "environment", help="Check at this environment's sizes only.  [default: at all of them]")
-@click.option("--preset", "--budget", default="benchmark", show_default=True, help="For the sizes.")
-@PARAMS
-def check_encoder(encoder, environment, preset, params) -> None:
-    """Say whether ENCODER (a name, or an encoder file) keeps the contract, and how to fix what does not (exit 1)."""
-    from oyster.algorithms.pearl.settings import find_encoder_file
-    from oyster.grid import load_params
-
-    read, file = load_params(params), find_encoder_file(encoder)
-    from oyster.check.encoder import check_encoder as check
-    from oyster.check.encoder import print_findings
-
-    findings = check(file, read, environment=environment, preset=preset)
-    print_findings(findings, f"{file.name} at the sizes of the {preset} preset")
-    sys.exit(1 if any(finding.verdict == "fail" for finding in findings) else 0)
-
-
 @main.command()
-def schema() -> None:
-    """Print the JSON schema of params.yaml (params.schema.json is this)."""
-    from oyster.params import schema as params_schema
+@click.argument("target")
+@click.option("--env", "environment", help="An encoder at this environment's sizes only.  [default: at all of them]")
+@click.option("--preset", "--budget", default="benchmark", show_default=True, help="For an encoder's sizes.")
+@PARAMS
+def check(target, environment, preset, params) -> None:
+    """Say whether TARGET, an encoder or a task family, keeps its contract, and how to fix what does not (exit 1)."""
+    from oyster.check.finding import print_findings
+    from oyster.envs import find_family
 
-    click.echo(params_schema(), nl=False)
+    family = find_family(target)
+    if family is not None:
+        from oyster.check.family import check_family
+
+        findings, title = check_family(family), f"{family.__name__}, a task family"
+    else:
+        from oyster.algorithms.pearl.settings import find_encoder_file
+        from oyster.check.encoder import check_encoder
+        from oyster.grid import load_params
+
+        read, file = load_params(params), find_encoder_file(target)
+        findings = check_encoder(file, read, environment=environment, preset=preset)
+        title = f"{file.name} at the sizes of the {preset} preset"
+    print_findings(findings, title)
+    sys.exit(1 if any(finding.verdict == "fail" for finding in findings) else 0)

@@ -27,7 +27,9 @@ from oyster.runtime.validated import listed, nearest
 
 RESERVED = {  # what no environment, agent, preset or grid can be called
     "all": "it stands for every family, and for the whole benchmark",
-    "family": "oyster/envs/family.py is of every family",
+    **dict.fromkeys(
+        ("contract", "family", "reference-policies"), "oyster/envs has a file of that name for all families"
+    ),
     "published": "reports/published holds other people's figures",
     "compared": "reports/compared is where two commits are compared",
     "environment": "the Snakefile has a target of that name",

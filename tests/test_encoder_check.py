@@ -256,7 +256,7 @@ def test_the_check_leaves_every_result_as_it_was(file, tmp_path, monkeypatch):
 
 
 def command(*arguments: str):
-    return CliRunner().invoke(main, ["check-encoder", *arguments, "--params", str(HERE.parent / "params.yaml")])
+    return CliRunner().invoke(main, ["check", *arguments, "--params", str(HERE.parent / "params.yaml")])
 
 
 def test_the_command_shows_a_table_and_exits_0_for_a_correct_encoder():

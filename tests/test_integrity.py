@@ -8,7 +8,6 @@ import torch
 
 from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.envs import load_family
-from oyster.envs.family import split_tasks
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.trial import training as training_module
@@ -52,8 +51,7 @@ def settings(environment: str, encoder: str, **changes) -> Settings:
 @pytest.mark.parametrize("environment", ["cheetah-vel", "point-robot", "sparse-point-robot"])
 def test_train_and_test_tasks_are_disjoint(environment, budget):
     s = trial_settings(load_params(ROOT / "params.yaml"), environment=environment, agent="mlp", seed=0, preset=budget)
-    tasks = load_family(environment).draw_tasks(s.train_tasks + s.test_tasks)
-    train, test = split_tasks(tasks, s.train_tasks, s.test_tasks)
+    train, test = load_family(environment).tasks(s.train_tasks, s.test_tasks)
     assert (len(train), len(test)) == (s.train_tasks, s.test_tasks)
     distances = np.linalg.norm(train[:, None] - test[None], axis=-1)
     assert distances.min() > 0

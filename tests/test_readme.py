@@ -18,7 +18,7 @@ def test_the_example_encoder_keeps_the_contract(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("\n".join(line.removeprefix("   ") for line in example.splitlines()) + "\n")
     assert len([line for line in file.read_text().splitlines() if line.strip()]) <= 16
-    done = CliRunner().invoke(main, ["check-encoder", str(file), "--env", "point-robot", "--preset", "demo"])
+    done = CliRunner().invoke(main, ["check", str(file), "--env", "point-robot", "--preset", "demo"])
     assert done.exit_code == 0, done.output
     assert "No check failed" in done.output
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oyster.envs.family import scripted_returns
+from oyster.envs.reference_policies import reference_returns
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,7 +25,7 @@ def test_the_tables_in_the_text_are_what_the_script_prints(script, table):
 def test_standing_on_a_sparse_goal_is_knowing_the_task(script):
     s, goals, _ = script["settings_and_tasks"]("sparse-point-robot")
     family = script["load_family"](s.environment)
-    known = scripted_returns(family, goals)["task_known"]
+    known = reference_returns(family, goals)["task_known"]
     stood = [script["walk"](goal, goal[None], s).reported.item() for goal in goals]
     assert stood == pytest.approx(known, rel=1e-5)
 
@@ -48,7 +48,7 @@ def test_returns_are_a_tasks_own(script):
 def test_point_robot_walks_to_its_place_from_wherever_it_starts(script):
     s, _, _ = script["settings_and_tasks"]("point-robot")
     goal = np.array([[0.3, -0.2]])
-    known = scripted_returns(script["load_family"](s.environment), goal)["task_known"]
+    known = reference_returns(script["load_family"](s.environment), goal)["task_known"]
     assert script["walk"](goal[0], goal, s).reported == pytest.approx(known, rel=0.1)
 
 

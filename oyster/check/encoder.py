@@ -1,18 +1,15 @@
-"""`check-encoder`: does an encoder keep the contract, and how does it behave? One table, on one core, in a minute."""
+"""`oyster check` of an encoder: the contract, and how it behaves. One table, on one core, in a minute."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import Any
 
 from oyster.algorithms.pearl import carried, contract
 from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.settings import ENCODERS, Settings
 from oyster.algorithms.pearl.subject import Breach, Note, Subject
 from oyster.check import behaviour, practice, reproducible
+from oyster.check.finding import Finding
 from oyster.check.practice import Candidate
 from oyster.envs import families, load_family
 from oyster.grid import Params, encoder_agent, evaluated_families, trial_settings
@@ -24,7 +21,6 @@ from rlkit.torch import pytorch_util as ptu
 DEFAULT_ENVIRONMENT = "cheetah-vel"
 MLP = ENCODERS / "mlp.py"  # what others are compared with
 NUM_STEPS = 400  # of the short training
-COLOURS = {"pass": "green", "fail": "bold red", "warning": "yellow", "info": "cyan"}
 
 CHECKS: dict[str, Callable[[Candidate], str | Note]] = {
     "constructor": contract.constructor,
@@ -52,13 +48,6 @@ CHECKS: dict[str, Callable[[Candidate], str | Note]] = {
 }
 # Without these the later checks would only repeat the same failure in other words.
 GATES = ("constructor", "reset", "forward, 3-D", "random numbers", "repeatable")
-
-
-class Finding(NamedTuple):
-    check: str
-    verdict: str  # pass, fail, warning or info
-    seen: str
-    fix: str = ""
 
 
 def check_encoder(
@@ -94,23 +83,6 @@ def check_encoder(
         if timing:
             findings.extend(_costs(encoder_class, file.stem, params, preset))
     return findings
-
-
-def print_findings(findings: list[Finding], title: str, console: Console | None = None) -> None:
-    console = console or Console()
-    if not console.is_terminal:
-        console.width = 140
-    table = Table(title=title, title_justify="left", show_lines=True, expand=True)
-    table.add_column("check", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("what was seen", ratio=3)
-    table.add_column("how to fix it", ratio=2)
-    for finding in findings:
-        verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        table.add_row(Text(finding.check), verdict, Text(finding.seen), Text(finding.fix))
-    console.print(table)
-    failed = [finding.check for finding in findings if finding.verdict == "fail"]
-    console.print(f"{len(failed)} failed: {', '.join(failed)}" if failed else "No check failed.", highlight=False)
 
 
 def _finding(name: str, check: Callable[[Any], str | Note], subject: Subject) -> Finding:

@@ -1,7 +1,6 @@
-"""What a task family is: rows of tasks stepped together, with a reward that is a pure function of arrays and task; and
-the two scripts, one that does nothing and one that knows the task, between whose returns a learner's is to be read.
+"""What a task family is: rows of tasks stepped together, with a reward that is a pure function of arrays and task.
 
-A new family is one file in this folder, named as grids name the environment, that defines one subclass of `TaskFamily`.
+A new family is one file in this folder that defines one subclass of `TaskFamily`: my_family.py is `my-family`.
 Shapes: row is the position in the batch; each row acts in a task of its own.
 """
 
@@ -11,7 +10,6 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 TASK_SEED = 1337  # of the benchmark's task lists: fixed, whatever the trial's seed
-SCRIPTED_STEPS = 40_000  # environment steps that each script's returns are averaged over
 
 
 class Step(NamedTuple):
@@ -44,6 +42,15 @@ class TaskFamily(ABC):
     def draw_tasks(count: int, seed: int = TASK_SEED) -> np.ndarray:
         """The list of `count` tasks, (task, parameter) float64, as the reference draws it. Each seed has its own."""
 
+    @classmethod
+    def tasks(cls, num_train: int, num_test: int, seed: int = TASK_SEED) -> tuple[np.ndarray, np.ndarray]:
+        """Training and test tasks, (task, parameter) each: the first of the list, and its last. Each seed has its own.
+
+        A family whose test tasks are drawn otherwise (from other ranges, or the same list) says so here.
+        """
+        drawn = cls.draw_tasks(num_train + num_test, seed)
+        return drawn[:num_train], drawn[num_train:]
+
     @abstractmethod
     def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Start an episode in every row. `tasks` (row, parameter). Returns observations (row, observation_dim)."""
@@ -56,8 +63,8 @@ class TaskFamily(ABC):
         """The trace at the present state, (row, …); needed where `trace_at_reset`."""
         raise NotImplementedError
 
-    def informed_action(self) -> np.ndarray | None:
-        """What who knows every row's task does now, (row, action_dim). None where no script is known: zero is then
+    def oracle_action(self) -> np.ndarray | None:
+        """What who knows every row's task does now, (row, action_dim). None where no such policy is known: zero is then
         taken for the best return, the bound of a reward that is a cost.
         """
         return None
@@ -70,34 +77,3 @@ class TaskFamily(ABC):
     def physics_model() -> Any:
         """The mujoco.MjModel behind `qpos`, or None."""
         return None
-
-
-def split_tasks(tasks: np.ndarray, num_train: int, num_test: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training tasks are the first `num_train` of the list, test tasks the last `num_test`, in order."""
-    return tasks[:num_train], tasks[len(tasks) - num_test :]
-
-
-def scripted_returns(family: type[TaskFamily], tasks: np.ndarray) -> dict[str, list[float]]:
-    """Mean undiscounted return a task of doing nothing and of acting with the task known, under the reported reward.
-
-    The scale on which scores of different families can be averaged: it needs no training and no trial's seed.
-    """
-    return {
-        "doing_nothing": _mean_returns(family, tasks, informed=False),
-        "task_known": _mean_returns(family, tasks, informed=True),
-    }
-
-
-def _mean_returns(family: type[TaskFamily], tasks: np.ndarray, informed: bool) -> list[float]:
-    episodes = max(1, SCRIPTED_STEPS // (len(tasks) * family.horizon))
-    rows = family(len(tasks) * episodes)
-    rows.reset(np.repeat(tasks, episodes, axis=0), np.random.default_rng(TASK_SEED))
-    total, running = np.zeros(rows.num_rows), np.ones(rows.num_rows, bool)
-    for _ in range(family.horizon):
-        action = rows.informed_action() if informed else np.zeros((rows.num_rows, rows.action_dim))
-        if action is None:
-            break
-        step = rows.step(action)
-        total += np.where(running, step.sparse_reward if family.sparse else step.reward, 0.0)
-        running &= ~step.terminal
-    return total.reshape(len(tasks), episodes).mean(axis=1).tolist()

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from oyster.algorithms.settings import Settings
-from oyster.envs.family import TaskFamily, scripted_returns
+from oyster.envs.family import TaskFamily
+from oyster.envs.reference_policies import reference_returns
 from oyster.runtime.checkpoint import own_memory
 from oyster.runtime.errors import TrialFailure
 from oyster.runtime.records import WEIGHTS, write_csv, write_json
@@ -66,7 +67,7 @@ def _metrics(settings: Settings, family, test_tasks, rows: list[Any], test: Meta
         "meta_test_return_last5": test and float(np.mean(last)),
         "trajectory_returns": test.trajectory_returns() if test else [],
         "task_returns": test.task_returns() if test else [],
-        "scripted_returns": scripted_returns(family, test_tasks),
+        "scripted_returns": reference_returns(family, test_tasks),
         "failure": failure and {"reason": failure.reason, "iteration": failure.iteration},
     }
 

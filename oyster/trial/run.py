@@ -13,7 +13,7 @@ from torch import nn
 from oyster import algorithms
 from oyster.algorithms.settings import Settings
 from oyster.envs import load_family
-from oyster.envs.family import split_tasks
+from oyster.envs.contract import require_family
 from oyster.runtime import provenance, seeds
 from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint, join, split
 from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
@@ -53,8 +53,9 @@ class Trial:
         self.family = load_family(settings.environment)
         self.algorithm = algorithms.load(settings.algorithm)
         self.loaded = self.algorithm.load_sources(settings, sources)
-        tasks = self.family.draw_tasks(settings.train_tasks + settings.test_tasks, settings.task_seed)
-        self.train_tasks, self.test_tasks = split_tasks(tasks, settings.train_tasks, settings.test_tasks)
+        require_family(self.family)
+        s = settings
+        self.train_tasks, self.test_tasks = self.family.tasks(s.train_tasks, s.test_tasks, s.task_seed)
         self.training: Training | None = None
 
     def make_agent(self) -> nn.Module:

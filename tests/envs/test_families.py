@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oyster.envs import load_family
-from oyster.envs.family import scripted_returns
+from oyster.envs.reference_policies import reference_returns
 from oyster.runtime.errors import InputError
 
 FAMILIES = ("cheetah-vel", "point-robot", "sparse-point-robot")
@@ -136,18 +136,18 @@ def test_mujoco_leaves_no_log_behind(tmp_path, monkeypatch):
 
 def test_scripts_that_bound_a_learner_are_the_published_scale():
     """The figures that the benchmark's description gives for its test tasks: known goal, and staying or missing."""
-    point = scripted_returns(load_family("point-robot"), load_family("point-robot").draw_tasks(50)[-10:])
+    point = reference_returns(load_family("point-robot"), load_family("point-robot").draw_tasks(50)[-10:])
     assert np.mean(point["task_known"]) == pytest.approx(-4.6, abs=0.1)
     assert np.mean(point["doing_nothing"]) == pytest.approx(-19.8, abs=0.3)
     sparse = load_family("sparse-point-robot")
-    sparse = scripted_returns(sparse, sparse.draw_tasks(50)[-10:])
+    sparse = reference_returns(sparse, sparse.draw_tasks(50)[-10:])
     assert np.mean(sparse["task_known"]) == pytest.approx(13.1, abs=0.05)
     assert sparse["doing_nothing"] == [0.0] * 10
 
 
 def test_a_cheetah_that_does_nothing_loses_its_target_velocity_a_step():
     tasks = np.array([[0.5], [2.5]])
-    returns = scripted_returns(load_family("cheetah-vel"), tasks)
+    returns = reference_returns(load_family("cheetah-vel"), tasks)
     assert returns["task_known"] == [0.0, 0.0]  # no script knows how to run: the bound of the reward
     # It falls and lies still, so that |v - target| is about the target.
     np.testing.assert_allclose(returns["doing_nothing"], [-100, -500], rtol=0.06)
@@ -158,7 +158,7 @@ def test_knowing_the_task_goes_straight_and_stays():
     goal = np.array([[0.35, -0.05]])
     family.reset(goal, np.random.default_rng(0))
     start = family.trace().astype(float)
-    steps = [family.step(family.informed_action()) for _ in range(20)]
+    steps = [family.step(family.oracle_action()) for _ in range(20)]
     assert steps[-1].reward == pytest.approx(0, abs=1e-6)
     needed = int(np.ceil(np.abs(goal - start).max() / 0.1 - 1e-9))
     arrived = [bool(step.reward[0] > -1e-6) for step in steps]

@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from oyster.envs import load_family
-from oyster.envs.family import split_tasks
+
+
+class Counted(load_family("point-robot")):
+    @staticmethod
+    def draw_tasks(count, seed=0):
+        return np.arange(float(count))[:, None]
 
 
 def test_train_tasks_are_the_first_and_test_tasks_the_last_of_a_list():
-    train, test = split_tasks(np.arange(10.0)[:, None], 5, 3)
-    assert train[:, 0].tolist() == [0, 1, 2, 3, 4] and test[:, 0].tolist() == [7, 8, 9]
+    train, test = Counted.tasks(5, 3)
+    assert train[:, 0].tolist() == [0, 1, 2, 3, 4] and test[:, 0].tolist() == [5, 6, 7]
 
 
 def test_point_robot_starts_uniformly_on_the_square_around_the_origin():

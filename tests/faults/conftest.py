@@ -80,7 +80,7 @@ def train(encoder: str | Path, out: Path, *options: str | Path, params: Path = T
 
 
 def check(encoder: str | Path, params: Path = TINY) -> Result:
-    return oyster("check-encoder", encoder, "--env", "point-robot", "--preset", "tiny", "--params", params)
+    return oyster("check", encoder, "--env", "point-robot", "--preset", "tiny", "--params", params)
 
 
 def train_killed(encoder: Path, out: Path) -> None:

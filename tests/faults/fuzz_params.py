@@ -72,7 +72,7 @@ def check(content: bytes, path: Path) -> str:
 def check_command(content: bytes, path: Path) -> str:
     """What a person sees: exit status 2 and a paragraph, or the command's own answer."""
     path.write_bytes(content)
-    command = [sys.executable, "-m", "oyster", "check-encoder", "mlp", "--env", "point-robot", "--preset", "demo"]
+    command = [sys.executable, "-m", "oyster", "check", "mlp", "--env", "point-robot", "--preset", "demo"]
     done = subprocess.run([*command, "--params", str(path)], cwd=ROOT, capture_output=True, timeout=300)
     answer = done.stderr.decode()
     assert done.returncode in (0, 1, 2) and "Traceback" not in answer, answer
@@ -200,7 +200,7 @@ def fuzz(examine, tries: int, number: int) -> Counter:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tries", type=int, default=2000, help="files read by load_params")
-    parser.add_argument("--commands", type=int, default=0, help="files given to `check-encoder`, seconds each")
+    parser.add_argument("--commands", type=int, default=0, help="files given to `oyster check`, seconds each")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"

@@ -56,7 +56,7 @@ def test_snakemake_says_what_oyster_says(copy, content, told):
 
 ARGUMENTS = {
     "train": ["--env", "point-robot", "--encoder", "mlp", "--seed", "1", "--preset", "tiny"],
-    "check-encoder": ["mlp", "--env", "point-robot", "--preset", "tiny"],
+    "check": ["mlp", "--env", "point-robot", "--preset", "tiny"],
 }
 
 
@@ -73,7 +73,7 @@ def test_oyster_ends_with_2_and_a_sentence(tmp_path, command, content):
 
 def test_oyster_started_from_a_shell_does_too(tmp_path):
     (tmp_path / "params.yaml").write_bytes(LATIN_1)
-    command = ["check-encoder", *ARGUMENTS["check-encoder"], "--params", str(tmp_path / "params.yaml")]
+    command = ["check", *ARGUMENTS["check"], "--params", str(tmp_path / "params.yaml")]
     done = run(ROOT, sys.executable, "-m", "oyster", *command)
     assert done.returncode == 2 and "line 1 holds the byte 0xE9" in done.stderr
 

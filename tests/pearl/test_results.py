@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from oyster.algorithms.pearl.learner import Row
 from oyster.envs import load_family
-from oyster.envs.family import scripted_returns
+from oyster.envs.reference_policies import reference_returns
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import TrialFailure
@@ -75,7 +75,7 @@ def test_metrics_are_of_the_last_test_and_of_five_iterations(written):
     assert (metrics["environment"], metrics["encoder"], metrics["seed"], metrics["budget"]) == (
         "point-robot", "mlp", 7, "canary",
     )  # fmt: skip
-    expected = scripted_returns(FAMILY, TASKS)
+    expected = reference_returns(FAMILY, TASKS)
     assert metrics["scripted_returns"] == expected
     assert json.loads((written / "start.json").read_text()) == {"first_rewards": [1.5]}
 

@@ -1,6 +1,6 @@
 """What every encoder must do before training it makes sense: checked in about a second, on instances thrown away.
 
-`train` refuses an encoder that breaks one of these; `check-encoder` shows them first and goes on from there.
+`train` refuses an encoder that breaks one of these; `oyster check` shows them first and goes on from there.
 """
 
 import inspect
