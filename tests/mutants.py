@@ -53,12 +53,18 @@ TESTS = {
     "oyster/report/statistics/pairs.py": f"{REPORTS}_aggregate.py {REPORTS}_tables.py "
     "-k 'not seldom and not thirty and not thousand and not hostile and not none_and_one and not say_the_precision'",
     "oyster/trial/results.py": "tests/pearl/test_results.py",
-    "oyster/algorithms/pearl/training_state.py": "tests/pearl/test_training_state.py",
+    "oyster/trial/training.py": "tests/pearl/test_training_state.py tests/pearl/test_protocol_details.py",
+    "oyster/algorithms/pearl/learner.py": "tests/pearl/test_training_state.py tests/pearl/test_protocol.py "
+    "tests/pearl/test_protocol_details.py tests/pearl/test_ending_episodes.py",
+    "oyster/algorithms/pearl/adapter.py": "tests/pearl/test_meta_test_parts.py tests/pearl/test_ending_episodes.py "
+    "tests/pearl/test_protocol.py -k meta_test",
     "oyster/algorithms/pearl/encoder_state.py": "tests/pearl/test_encoder_memory.py",
     "oyster/runtime/checkpoint.py": "tests/test_checkpoint.py",
     "oyster/reproduce/verify.py": "tests/test_verdicts.py",
     "oyster/runtime/provenance.py": "tests/test_provenance.py -k 'not a_trial_records'",
     "oyster/algorithms/settings.py": "tests/test_grid_limits.py tests/test_grid.py",
+    "oyster/params.py": "tests/test_grid_limits.py tests/test_grid.py",
+    "oyster/presets.py": "tests/test_grid_limits.py tests/test_grid_resolution.py tests/test_grid.py",
     "oyster/grid.py": "tests/test_grid_limits.py tests/test_grid_resolution.py tests/test_grid.py tests/test_before.py",
     "oyster/before.py": "tests/test_before.py",
 }
