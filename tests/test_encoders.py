@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from oyster.algorithms.pearl.encoder_file import ENCODERS, load_encoder_class
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
+from oyster.algorithms.pearl.settings import ENCODERS
 
 HIDDEN_SIZES = [40, 24, 32]
 

@@ -127,8 +127,8 @@ class Learner:
         log_prob = -((b["action"] - mean) ** 2).sum(-1) / (2 * 0.3**2)
         loss = -(log_prob * (to_go - to_go.mean()) * b["alive"]).sum() / b["alive"].sum()
         self.optimizer.step(torch.autograd.grad(loss, self.parameters, allow_unused=True))
-        self.losses.append(float(loss))
-        self.first_losses = [*self.first_losses, float(loss)][:3]
+        self.losses.append(float(loss.detach()))
+        self.first_losses = [*self.first_losses, self.losses[-1]][:3]
         self.gradient_steps += 1
         self.updates += 1
 
