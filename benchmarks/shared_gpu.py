@@ -35,8 +35,8 @@ def train(environment: str, encoder: str, seed: int, out: Path) -> float:
 def main(jobs: int) -> None:
     """Train the whole benchmark grid on one GPU."""
     device_named("cuda")
-    grid = load_params(ROOT / "params.yaml").grid["benchmark"]
-    trials = list(product(grid.environments, grid.encoders, grid.seeds))
+    grid = load_params(ROOT / "params.yaml").grids["benchmark"]
+    trials = list(product(grid.environments, grid.agents, grid.seeds))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         outs = [Path(folder, *map(str, trial)) for trial in trials]
         started = time.monotonic()

@@ -61,7 +61,7 @@ def _in_words(error: OSError) -> str:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Meta-train context encoders with PEARL, one reproducible trial at a time."""
+    """Is my context encoder, or my method, really better? Reproducible trials of meta-reinforcement learning."""
 
 
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)

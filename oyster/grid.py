@@ -108,6 +108,13 @@ def trial_settings(
     if own.encoder:
         merged |= {"encoder": own.encoder, "encoder_arguments": own.arguments}  # copied deeply by their validation
     settings = validated(algorithm.settings, merged, f"Preset '{preset}' on {environment}, agent '{name}',")
+    first, last = settings.counted
+    fewest = settings.test_length.trajectories or -(-settings.test_length.steps // family.horizon)
+    if last >= fewest or -first > fewest:
+        raise InputError(
+            f"Preset '{preset}' on {environment}: counted is [{first}, {last}], and a meta-test may have {fewest} "
+            "trajectories."
+        )
     if problem := algorithm.problem(settings, family.horizon):
         raise InputError(f"Preset '{preset}' on {environment}: {problem}")
     return settings

@@ -98,7 +98,10 @@ class Tree:
         """The files that an algorithm loads beside the engine; of rlkit all, since an encoder may import any."""
         if name not in self._algorithms:
             rlkit = source_files([ROOT / "oyster" / "rlkit"], ".py")
-            loaded = closure([_module_file(f"{package(name)}.learner"), *rlkit])
+            roots = [file for part in ("learner", "settings") for file in _files_of(f"{package(name)}.{part}")]
+            if len(roots) < 2:
+                raise InputError(f"the algorithm {name} does not lie in this project, so that no key could follow it.")
+            loaded = closure([*roots, *rlkit])
             self._algorithms[name] = [file for file in loaded if file not in self._engine]
         return self._algorithms[name]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 
 import pytest
 import torch
@@ -198,3 +199,21 @@ def test_a_log_that_is_cut_costs_an_interval(folder):
     fresh = CheckpointFolder(folder.folder, IDENTITY)
     fresh.save(grown(1))
     assert torch.equal(rows_of(CheckpointFolder(folder.folder, IDENTITY).load_newest(refuse)), rows_of(grown(1)))
+
+
+def test_a_foreign_log_leaves_nothing_to_what_comes_after(folder):
+    folder.save(grown(5))
+    other = CheckpointFolder(folder.folder, IDENTITY | {"settings": "c"})
+    with pytest.raises(ForeignCheckpoint):
+        other.load_newest(refuse)
+    shutil.rmtree(folder.folder)  # as a trial that drops it does
+    other.save(grown(2))
+    assert torch.equal(rows_of(CheckpointFolder(folder.folder, other.identity).load_newest(refuse)), rows_of(grown(2)))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.int64])
+def test_a_log_keeps_its_type(folder, kind):
+    rows = torch.arange(6).reshape(2, 3).to(kind)
+    folder.save(split({"log": Log(rows)}))
+    found = join(CheckpointFolder(folder.folder, IDENTITY).load_newest(refuse))["log"].rows
+    assert found.dtype == kind and torch.equal(found, rows)

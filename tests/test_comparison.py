@@ -3,11 +3,13 @@
 import json
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from oyster.algorithms.pearl.settings import start_tolerance
 from oyster.reproduce.comparison import Difference, UnreadableTable, compare, compare_starts, read_table
 
 NAN = float("nan")
@@ -129,11 +131,12 @@ def test_long_values_are_cut_in_a_sentence():
 @pytest.mark.parametrize("precision, tolerance", [("float32", 1e-4), ("bfloat16", 1e-2)])
 @pytest.mark.parametrize("environment, losses", [("point-robot", True), ("cheetah-vel", False)])
 def test_starts_agree_within_their_precision(json_files, environment, losses, precision, tolerance):
+    assert start_tolerance(SimpleNamespace(precision=precision)) == tolerance
     start = {"first_rewards": [1.0], "first_losses": [[1.0]]}
     for key in start:
         for factor, within in ((1 + tolerance * 0.9, True), (1 + tolerance * 1.2, False)):
             other = start | {key: [[factor]] if key == "first_losses" else [factor]}
-            found, told = compare_starts(*json_files(start, other), environment, precision)
+            found, told = compare_starts(*json_files(start, other), environment, tolerance)
             compared = losses or key == "first_rewards"
             assert (found is None) == (within or not compared)
             assert found is None or (found.file, found.recorded, found.recreated) == ("one.json", 1.0, factor)

@@ -92,7 +92,7 @@ def test_the_trials_of_a_grid_are_in_the_files_order():
 
 
 def test_schema_file_is_the_models():
-    assert (ROOT / "params.schema.json").read_text() == schema(), "run: python -m oyster schema > params.schema.json"
+    assert (ROOT / "params.schema.json").read_text() == schema(), "run: make schema > params.schema.json"
     assert (ROOT / "params.yaml").read_text().startswith("# yaml-language-server: $schema=params.schema.json")
 
 

@@ -81,7 +81,8 @@ def test_killed_at_every_yield_it_ends_with_the_same_bytes(toy, params, tmp_path
 def test_it_is_verified_seen_and_reported(toy, params, tmp_path, monkeypatch):
     s, tree = settings(params, toy), Tree()
     key = tree.trial_key(s, {})
-    assert f"tests/toys/{toy}/learner.py" in key.parts["algorithm"] and "oyster/rl/adam.py" not in key.parts["engine"]
+    own = {f"tests/toys/{toy}/{name}.py" for name in ("__init__", "learner", "settings")}
+    assert own <= key.parts["algorithm"].keys() and "oyster/rl/adam.py" not in key.parts["engine"]
     out = tmp_path / "results" / "toys" / "point-robot" / toy / "1"
     run_trial(s, {}, out, key=CarriedKey(key.text, key.parts, []), device="cpu")
     assert verify(out, device="cpu").word == "identical"
@@ -91,7 +92,16 @@ def test_it_is_verified_seen_and_reported(toy, params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (words,) = build("toys", None, tmp_path / "page", None, params)
     assert "1 of 2 trials" in words
-    assert toy in (tmp_path / "page" / "index.html").read_text()
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert toy in page and "The trial counts" not in page  # every file of it can be used
+    with pytest.raises(InputError, match="has no encoder"):
+        simulate(out, encoder="mlp", device="cpu")
+
+
+@pytest.mark.parametrize("counted", [[1, 0], [-1, 0], [0, 3], [3, 3], [-4, -1]])
+def test_trajectories_that_no_run_has_cannot_count(counted, params):
+    with pytest.raises(InputError, match="counted is"):
+        settings(params, "gru", counted=counted)
 
 
 def test_what_counts_is_what_the_settings_say(params, tmp_path):

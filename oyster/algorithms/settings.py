@@ -98,6 +98,15 @@ class Evaluation(Model):
 class Settings(Common, Evaluation):
     """One trial. `agent` and `preset` are names for readers: they change no result."""
 
+    @model_validator(mode="after")
+    def _counts_something(self):
+        first, last = self.counted
+        if first > last or (first < 0) != (last < 0):
+            raise ValueError(
+                f"counted is [{first}, {last}]; expected first and last from one end, as [-1, -1] or [0, 2]"
+            )
+        return self
+
     environment: Name
     agent: Name
     algorithm: AlgorithmName = "pearl"

@@ -12,7 +12,7 @@ from oyster.check import behaviour, practice, reproducible
 from oyster.check.finding import Finding
 from oyster.check.practice import Candidate
 from oyster.envs import families, load_family
-from oyster.grid import Params, encoder_agent, evaluated_families, trial_settings
+from oyster.grid import Agent, Params, encoder_agent, evaluated_families, trial_settings
 from oyster.runtime import seeds
 from oyster.runtime.device import fix_arithmetic
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
@@ -147,5 +147,8 @@ def _environments(params: Params, preset: str) -> list[str]:
 
 
 def _settings(params: Params, environment: str, encoder: str, preset: str) -> Settings:
-    agent = encoder_agent(params, encoder)
+    name, agent = encoder_agent(params, encoder)
+    if (agent.algorithm, agent.encoder) != ("pearl", encoder):  # an agent of that name with another encoder
+        agent = Agent(encoder=encoder)
+    agent = name, agent
     return trial_settings(params, environment=environment, agent=agent, seed=0, preset=preset)

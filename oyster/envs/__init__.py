@@ -34,9 +34,7 @@ def load_family(environment: str) -> type[TaskFamily]:
 
 def find_family(name_or_file: str) -> type[TaskFamily] | None:
     """A family by its name, or by a file that defines one (InputError where it defines two); None for anything else."""
-    if name_or_file in families():
-        return load_family(name_or_file)
-    path = Path(name_or_file)
+    path = family_file(name_or_file) if name_or_file in families() else Path(name_or_file)
     if path.suffix != ".py" or not path.is_file() or not _defines_family(path):
         return None
     spec = spec_from_file_location(f"family_file_{path.stem}", path)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from oyster.envs.family import TASK_SEED, TaskFamily
-from oyster.runtime.errors import InputError
+from oyster.runtime.errors import InputError, describe
 
 DECLARED = ("horizon", "observation_dim", "action_dim", "parameter_names", "trace_name")
 ROWS = 3
@@ -29,6 +29,8 @@ def require_family(family: type[TaskFamily]) -> None:
             requirement(family)
         except Breach as breach:
             raise InputError(f"The task family {family.__name__} cannot be used ({name}): {breach}") from breach
+        except Exception as error:  # a family's own code may raise anything
+            raise InputError(f"The task family {family.__name__} cannot be used ({name}): {describe(error)}") from error
 
 
 def declared(family: type[TaskFamily]) -> str:
@@ -47,7 +49,7 @@ def declared(family: type[TaskFamily]) -> str:
 def hooks(family: type[TaskFamily]) -> str:
     """A misspelt hook would be ignored without a word."""
     known = [name for name in {*dir(TaskFamily), *TaskFamily.__annotations__} if not name.startswith("_")]
-    own = [name for base in family.__mro__ if issubclass(base, TaskFamily) for name in vars(base) if name[0] != "_"]
+    own = [name for base in family.__mro__[:-1] if base is not TaskFamily for name in vars(base) if name[0] != "_"]
     for name in sorted(set(own) - set(known)):
         if near := get_close_matches(name, known, n=1, cutoff=0.75):
             raise Breach(f"it defines {name}", f"is {near[0]} meant? What is its own should begin with _")
@@ -83,6 +85,8 @@ def one_step(family: type[TaskFamily]) -> str:
         _require_array(f"step's {name}", value, shape, kind)
     if family.trace_at_reset:
         _require_array("trace()", rows.trace(), step.trace.shape, step.trace.dtype)
+    if (action := rows.oracle_action()) is not None:
+        _require_array("oracle_action()", action, (ROWS, family.action_dim), action.dtype)
     _require_array("step's trace", step.trace, (ROWS, *step.trace.shape[1:]), step.trace.dtype)
     return "shapes and types as declared"
 

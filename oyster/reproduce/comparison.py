@@ -22,9 +22,6 @@ from safetensors.numpy import load_file
 
 from oyster.runtime.errors import describe
 
-# Largest relative difference of a start on other hardware, by precision. Between two instruction sets of one CPU,
-# 20 gradient steps differed by 5e-7 in float32 and by 2e-3 in bfloat16; an edit of the algorithm by more than that.
-START_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
 # Environments whose contacts carry a rounding into all that is collected, and so into the losses: between two CPUs the
 # first rewards of the canary's cheetah-vel differ by 2e-7, its critics' first loss by 7 %.
 GROWING_ROUNDING = ("cheetah-vel",)
@@ -71,12 +68,13 @@ def compare(
     return None
 
 
-def compare_starts(recorded: Path, recreated: Path, environment: str, precision: str) -> tuple[Difference | None, str]:
+def compare_starts(
+    recorded: Path, recreated: Path, environment: str, tolerance: float
+) -> tuple[Difference | None, str]:
     """The first difference between two start.json of different hardware, or None; and what must agree, in words."""
     parts, without = "the task lists, the first rewards and the first gradient steps", ()
     if environment in GROWING_ROUNDING:
         parts, without = "the task lists and the first rewards", ("first_losses",)
-    tolerance = START_TOLERANCE[precision]
     difference = compare(recorded, recreated, tolerance=tolerance, without=without)
     return difference, f"{parts} agree within {tolerance:g}"
 

@@ -30,6 +30,7 @@ FOLDER = ROOT / "tests" / "canary"
 CANARY = {"cheetah-vel": "mlp", "sparse-point-robot": "recurrent", "point-robot": "attention"}  # family: encoder
 TRAIN = ("train", "--seed", "1", "--budget", "canary", "--params", "tests/canary/params.yaml", "--device", "cpu")
 HERE = "here"
+CODE = ("engine", "algorithm", "family", "settings", "versions")  # parts of a key that are no user's file
 
 
 class Kept(NamedTuple):
@@ -113,15 +114,15 @@ def _require_same_inputs(keyed: Keyed, found: KeyFile | None, recorded: dict[str
             },
             "settings": {key: value for key, value in settings.items() if key not in NAMES},
         }
-    inputs = ("versions", "encoder", "settings")
-    if changed := differences(*({part: parts[part] for part in inputs} for parts in (old, now))):
+    inputs = ("versions", *(part for part in now if part not in CODE), "settings")
+    if changed := differences(*({part: parts.get(part) for part in inputs} for parts in (old, now))):
         raise InputError(f"another trial's: {'; '.join(changed)}")
 
 
 def _require_same_behaviour(keyed: Keyed, base: str, trees: "_Trees") -> None:
-    environment = keyed.trial.settings.environment
-    if environment not in CANARY:
-        raise InputError(f"no canary trial covers {environment}, so that nothing shows what the edit does to it")
+    environment, algorithm = keyed.trial.settings.environment, keyed.trial.settings.algorithm
+    if environment not in CANARY or algorithm != "pearl":
+        raise InputError(f"no canary trial covers {algorithm} on {environment}: nothing shows what the edit does to it")
     ours, theirs = (trees.sung(place, environment) for place in (HERE, base))
     if changed := [name for name in DETERMINISTIC if (ours / name).read_bytes() != (theirs / name).read_bytes()]:
         raise InputError(f"the canary's trial on {environment} behaves otherwise: {', '.join(changed)} changed")

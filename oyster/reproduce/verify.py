@@ -101,7 +101,8 @@ def verify(
         identical = difference is None
         if not (identical or same_kind):
             starts = result / "start.json", recreated / "start.json"
-            difference, agreement = compare_starts(*starts, settings.environment, settings.precision)
+            tolerance = algorithms.find(settings.algorithm).start_tolerance(settings)
+            difference, agreement = compare_starts(*starts, settings.environment, tolerance)
     where = "the same kind of hardware" if same_kind else f"other hardware or versions ({_changed(recorded, here)})"
     if difference:
         word, reason = "different", str(difference)

@@ -51,7 +51,7 @@ class DamagedCheckpoint(Exception):
 
 
 class ForeignCheckpoint(Exception):
-    """The file was made by another trial: other settings, another encoder file, another engine."""
+    """The file was made by another trial: other settings, another file of the user's, another Torch or device."""
 
 
 class CheckpointFolder:
@@ -81,17 +81,17 @@ class CheckpointFolder:
         for path in reversed(self._files()):
             try:
                 checkpoint = read_checkpoint(path)
+                theirs = checkpoint.state["identity"]
+                differing = [key for key, value in self.identity.items() if theirs.get(key) != value]
+                if differing:
+                    raise ForeignCheckpoint(", ".join(differing))
                 logs = {place: self._read(place, about) for place, about in checkpoint.state["logs"].items()}
-                checkpoint = checkpoint._replace(logs=logs)
             except DamagedCheckpoint as damage:
+                self._written = {}
                 warn(f"checkpoint {path.name} is damaged ({damage}); using the one before it, or the start")
                 path.unlink()
                 continue
-            theirs = checkpoint.state["identity"]
-            differing = [key for key, value in self.identity.items() if theirs.get(key) != value]
-            if differing:
-                raise ForeignCheckpoint(", ".join(differing))
-            return checkpoint._replace(state=checkpoint.state["state"])
+            return Checkpoint(checkpoint.tensors, checkpoint.state["state"], logs)
         return None
 
     def _append(self, place: str, rows: torch.Tensor) -> dict[str, Any]:
@@ -108,7 +108,8 @@ class CheckpointFolder:
             os.fsync(file.fileno())
         digest.update(new)
         self._written[place] = _Written(size + len(new), digest)
-        return {"shape": list(rows.shape), "size": size + len(new), "sha256": digest.hexdigest()}
+        kind = str(rows.dtype).removeprefix("torch.")
+        return {"shape": list(rows.shape), "dtype": kind, "size": size + len(new), "sha256": digest.hexdigest()}
 
     def _read(self, place: str, about: Mapping[str, Any]) -> torch.Tensor:
         """Raises DamagedCheckpoint where the bytes are not those that were written."""
@@ -118,7 +119,7 @@ class CheckpointFolder:
         if digest.hexdigest() != about["sha256"]:
             raise DamagedCheckpoint(f"the checksum of {path.name} does not match its {len(content)} bytes")
         self._written[place] = _Written(about["size"], digest)
-        return torch.from_numpy(np.frombuffer(content, np.float32).reshape(about["shape"]).copy())
+        return torch.from_numpy(np.frombuffer(content, about["dtype"]).reshape(about["shape"]).copy())
 
     def _log(self, place: str) -> Path:
         return self.folder / f"{place.replace('/', '.')}.log"

@@ -79,8 +79,12 @@ def simulate(
     InputError where something is missing or does not fit, or, for `video`, where nothing could be rendered.
     """
     settings, recorded = read_result(result)
-    given = {} if encoder is None else {"encoder": encoder}
-    sources = algorithms.find(settings.algorithm).sources(settings, **given)
+    algorithm = algorithms.find(settings.algorithm)
+    if encoder and "encoder" not in algorithm.settings.model_fields:
+        raise InputError(
+            f"--encoder {encoder}: the algorithm of {str(result)!r}, {settings.algorithm}, has no encoder."
+        )
+    sources = algorithm.sources(settings, **({"encoder": encoder} if encoder else {}))
     for name, file in sources.items():
         if file_sha256(file) != recorded.get(f"{name}_sha256"):
             warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another {name}")

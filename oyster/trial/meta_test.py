@@ -91,8 +91,8 @@ def _trajectory(
         ended = step.terminal | (t + 1 == family.horizon)
         seen = Transition(observation, action, rewards[:, t].copy(), step.observation, step.terminal, ended)
         adapter.observe(seen, active=todo & running)
-        traces.append(step.trace)
-        observation = step.observation
+        traces.append(step.trace.copy())  # a family may give views of what its next step changes
+        observation = step.observation.copy()
         length[running & step.terminal] = t + 1
         running &= ~step.terminal
         if not running.any():

@@ -42,7 +42,7 @@ def write_results(
     write_json(folder / "start.json", training.start() if training else {})
     write_csv(folder / "progress.csv", progress_line(row)._fields, rows)
     _write_adaptation(folder / "adaptation.csv", family, test_tasks, test)
-    _write_posteriors(folder / "posteriors.csv", getattr(settings, "latent_dim", 0), test)
+    _write_posteriors(folder / "posteriors.csv", _latent_dim(settings, test), test)
     trace = np.zeros((0,), np.float32) if test is None else _traces(test.runs, len(test_tasks))
     np.savez_compressed(folder / "trajectories.npz", **{family.trace_name: trace})
     save_file(own_memory(_weights(training)), folder / WEIGHTS)
@@ -80,6 +80,12 @@ def _write_adaptation(path: Path, family: type[TaskFamily], test_tasks: np.ndarr
         for trajectory, value in enumerate(run.returns)
     )
     write_csv(path, header, rows)
+
+
+def _latent_dim(settings: Settings, test: MetaTest | None) -> int:
+    """Of the beliefs; where there are none, what the settings say."""
+    beliefs = test.runs[0].posteriors if test else []
+    return len(beliefs[0][0]) if beliefs else getattr(settings, "latent_dim", 0) if test is None else 0
 
 
 def _write_posteriors(path: Path, latent_dim: int, test: MetaTest | None) -> None:

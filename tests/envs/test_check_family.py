@@ -126,7 +126,7 @@ BROKEN = {
     Unclipped: "clipping",
     Exploding: "finite",
     UpsideDown: "oracle above idle",
-    Raising: "oracle above idle",
+    Raising: "reset and step",
 }
 
 

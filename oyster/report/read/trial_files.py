@@ -67,7 +67,7 @@ def read_trial(place: Path, identity: dict) -> TrialFiles:
         return TrialFiles(outcome, unusable=(outcome["reason"],) if outcome["status"] == "unreadable" else ())
     recorded = attempt(read_provenance, "provenance.json")
     progress = attempt(read_progress, "progress.csv", metrics, recorded or {})
-    adaptation = attempt(read_adaptation, "adaptation.csv", metrics)
+    adaptation = attempt(read_adaptation, "adaptation.csv", metrics, _counted(place))
     posteriors = attempt(read_posteriors, "posteriors.csv", metrics, adaptation)
     scripted = attempt(read_scripted, "metrics.json", metrics)
     trace = attempt(read_trace, "trajectories.npz", metrics, adaptation)
@@ -167,7 +167,16 @@ def read_progress(path: Path, metrics: dict, recorded: dict) -> pd.DataFrame:
     return table
 
 
-def read_adaptation(path: Path, metrics: dict) -> pd.DataFrame:
+def _counted(place: Path) -> tuple[int, int]:
+    """First and last of the trajectories that count, by the settings in provenance.json; else the last alone."""
+    try:
+        first, last = read_json(place / "provenance.json")["settings"]["counted"]
+    except (Unreadable, LookupError, TypeError, ValueError):
+        return -1, -1
+    return (first, last) if type(first) is type(last) is int else (-1, -1)
+
+
+def read_adaptation(path: Path, metrics: dict, counted: tuple[int, int] = (-1, -1)) -> pd.DataFrame:
     """A row a trajectory of the last meta-test, with the task's true parameters. Raises Unreadable."""
     table = read_table(path)
     names = list(table.columns[1:-3])
@@ -179,15 +188,23 @@ def read_adaptation(path: Path, metrics: dict) -> pd.DataFrame:
     if len(table) and names and (table.groupby("task")[names].nunique() > 1).any(axis=None):
         raise Unreadable("it gives one task different parameters.")
     if finished(metrics):
-        last = table.groupby(["task", "evaluation"])["return"].last().groupby("task").mean()
-        if not len(last) or not close(last, metrics.get("task_returns", last)):
+        part = slice(counted[0], counted[1] + 1 or None)
+        counts = table.groupby(["task", "evaluation"])["return"].apply(lambda returns: returns.iloc[part].mean())
+        by_task = counts.groupby("task").mean()
+        if not len(by_task) or not close(by_task, metrics.get("task_returns", by_task)):
             raise Unreadable("it does not end in the task_returns that metrics.json has.")
     return table
 
 
-def read_posteriors(path: Path, metrics: dict, adaptation: pd.DataFrame | None) -> pd.DataFrame:
-    """A row more than trajectories for each run of the last meta-test; variances may all be blank."""
-    table = _with_columns(read_table(path), POSTERIORS)
+def read_posteriors(path: Path, metrics: dict, adaptation: pd.DataFrame | None) -> pd.DataFrame | None:
+    """A row more than trajectories for each run of the last meta-test; variances may all be blank.
+
+    None where the algorithm infers nothing: then the file is a header.
+    """
+    table = read_table(path)
+    if list(table.columns) == RUN and not len(table):
+        return None
+    table = _with_columns(table, POSTERIORS)
     dimensions = (len(table.columns) - len(RUN)) // 2
     means, variances = ([f"{name}_{k}" for k in range(dimensions)] for name in ("mean", "variance"))
     if list(table.columns) != [*RUN, *means, *variances]:
