@@ -1,65 +1,15 @@
 """`python -m oyster …`. Thin: each command imports what it needs when it runs, so that --help is quick."""
 
-import errno
 import sys
 from pathlib import Path
 
 import click
 
-from oyster.runtime.errors import InputError, MachineError, TrialFailure, describe
-from oyster.runtime.files import printable
+from oyster.endings import Group, say
+from oyster.runtime.errors import InputError
 
 
-class _Group(click.Group):
-    """Turns the ways in which a command can fail into a paragraph and an exit code."""
-
-    def invoke(self, context: click.Context):
-        for stream in (sys.stdout, sys.stderr):  # a locale that lacks a letter must not end a command
-            stream.reconfigure(errors="backslashreplace")
-        try:
-            return super().invoke(context)
-        except InputError as error:
-            _stop(2, f"error: {error}")
-        except TrialFailure as failure:
-            _stop(
-                1,
-                f"The trial failed in iteration {failure.iteration}: {failure.reason}. Nothing was written. "
-                f"(--record-failure would make this failure the trial's result.)",
-            )
-        except MachineError as error:
-            _stop(3, f"error: {error}")
-        except MemoryError as error:
-            _stop(3, f"error: this machine's memory is full ({describe(error)}). Free some, {AGAIN}")
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # `… | head`: click ends quietly
-                raise
-            _stop(3, f"error: {_in_words(error)}")
-
-
-AGAIN = "then run the same command again: a trial goes on from the last checkpoint."
-
-
-def say(words: str, err: bool = False) -> None:
-    """What came from outside (names, an encoder's words) must not steer a terminal."""
-    click.echo(printable(words), err=err)
-
-
-def _stop(code: int, words: str) -> None:
-    say(words, err=True)
-    sys.exit(code)
-
-
-def _in_words(error: OSError) -> str:
-    what = f"{error.strerror or error}: {str(error.filename or 'while reading or writing')!r}."
-    advice = "Fix that"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = "Free space"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = "Fix its permissions"
-    return f"{what} {advice}, {AGAIN}"
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Is my context encoder, or my method, really better? Reproducible trials of meta-reinforcement learning."""
 
@@ -71,7 +21,7 @@ PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your ow
 
 
 @main.command()
-@click.option("--env", "environment", required=True, help="A task family, e.g. point-robot.")
+@click.option("--env", "environment", required=True, help="A task family, e.g. point-robot, or a file of your own.")
 @click.option("--agent", help="An agent of params.yaml.")
 @click.option("--encoder", help="In its place: an encoder's name or file; without arguments, unless an agent has them.")
 @click.option("--seed", required=True, type=click.IntRange(min=0))
@@ -88,12 +38,14 @@ PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your ow
 def train(environment, agent, encoder, seed, preset, overrides, out, weights, word, params, **options) -> None:
     """Run one trial: one agent, one environment, one seed."""
     from oyster.algorithms import find
+    from oyster.envs import family_name
     from oyster.grid import encoder_agent, find_agent, load_params, parse_overrides, trial_settings
     from oyster.trial.command import Options, Stop, expected_key
     from oyster.trial.command import train as train_trial
 
     if (agent is None) == (encoder is None):
         raise InputError("Give --agent NAME (of params.yaml), or --encoder with a name or a file.")
+    environment = family_name(environment)
     read = load_params(params)
     chosen = encoder_agent(read, encoder) if encoder else (agent, find_agent(read, agent))
     algorithm = chosen[1].algorithm
@@ -244,16 +196,20 @@ def report(grid, results, out, word, paper, compare, params) -> None:
     "--weights", type=click.Path(path_type=Path), help="The file weights.safetensors, where it lies elsewhere."
 )
 @click.option("--encoder", help="The encoder's name or file.  [default: the recorded name]")
+@click.option("--env", "environment", help="The task family's file, where it is none of oyster/envs.")
 @DEVICE
-def simulate(result, tasks, out, video, seed, weights, encoder, device) -> None:
+def simulate(result, tasks, out, video, seed, weights, encoder, environment, device) -> None:
     """See the result in folder RESULT move: tables, a plot and pictures of its weights on chosen test tasks."""
     from oyster.simulate.render import choose_backend
 
     if video:
         choose_backend()
+    from oyster.envs import family_name
     from oyster.simulate.rollouts import choose_tasks, default_folder, write_simulation
     from oyster.simulate.rollouts import simulate as roll_out
 
+    if environment:
+        family_name(environment)
     simulation = roll_out(
         result, weights=weights, encoder=encoder, seed=seed, device=device, video=video,
         warn=lambda line: say(f"note: {line}", err=True),

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from oyster.algorithms import find
 from oyster.algorithms.settings import Evaluation, Model, Settings
 from oyster.before import RENAMED
-from oyster.envs import load_family
+from oyster.envs import families, load_family
 from oyster.params import Agent, Grid, Params, keys_at
-from oyster.presets import algorithm_presets, chain, preset_settings
+from oyster.presets import ALL, algorithm_presets, chain, preset_settings
 from oyster.runtime.errors import InputError
 from oyster.runtime.validated import listed, unknown, validated
 from oyster.runtime.yaml_file import read_plain_yaml, shown
@@ -146,7 +146,8 @@ def encoder_agent(params: Params, encoder: str) -> tuple[str, Agent]:
 def evaluated_families(params: Params, preset: str) -> list[str]:
     """The families for which a preset of PEARL's, or one that it extends, has an evaluation."""
     extended = chain(params.presets, preset, algorithm_presets("pearl"))
-    return list(dict.fromkeys(family for name in extended for family in params.evaluation.get(name, {})))
+    named = dict.fromkeys(family for name in extended for family in params.evaluation.get(name, {}))
+    return families() if ALL in named else list(named)
 
 
 def parse_overrides(words: Iterable[str], algorithm: str = "pearl") -> dict[str, Any]:
@@ -171,11 +172,12 @@ def _section(algorithm: str, content: dict[str, Any], where: str) -> Model:
 
 
 def _evaluation(params: Params, preset: str, algorithm: str, environment: str) -> Evaluation:
-    """The preset's, or that of the nearest one which it extends."""
+    """The preset's line for the family, or its `all`; else those of the nearest one which it extends."""
     extended = chain(params.presets, preset, algorithm_presets(algorithm))
     for name in extended:
-        if environment in params.evaluation.get(name, {}):
-            return params.evaluation[name][environment]
+        lines = params.evaluation.get(name, {})
+        if line := lines.get(environment, lines.get(ALL)):
+            return line
     raise InputError(
         f"evaluation.{extended[0]}.{environment} is missing: how many train_tasks, test_tasks and evaluations there "
         f"are. Copy a line of another family (families there: {listed(params.evaluation.get(extended[0], {}))})."

@@ -25,7 +25,7 @@ LOCK = ROOT / "requirements.txt"
 DIGITS = 16
 VERSIONS = ("torch", "mujoco", "gymnasium", "numpy")  # the packages that a trial computes with
 ENGINE = "oyster.trial.run"  # the module that runs a trial, and so what it imports
-REPORT = ("oyster/report", "oyster/envs/pictures", "reports/published", "reports/without_context.csv")
+REPORT = ("oyster/report", "oyster/envs/pictures", "reports/published")
 NAMES = (
     "agent",
     "algorithm",
@@ -71,6 +71,7 @@ class Tree:
         code = [ROOT / name for name in REPORT]
         parts = {
             "code": self._sha256s(source_files(code)),
+            "families": {name: self._family(name) for name in grid["environments"]},
             "grid": dict(grid),
             "trials": dict(trials),
             "beside": sorted("/".join(file.parts[-5:]) for file in beside),

@@ -125,7 +125,7 @@ class Params(Model):
     agents: dict[Name, Agent]
     """Whom to compare, by name."""
     evaluation: dict[Name, dict[Name, Evaluation]]
-    """By preset and family: the tasks that every agent meets there."""
+    """By preset and family, `all` for those without a line: the tasks that every agent meets there."""
     presets: dict[Name, Preset] = Field(default_factory=dict)
     """Your own; those of an algorithm stand beside its code."""
 
@@ -191,7 +191,7 @@ def _problems_of_presets(params: Params) -> Iterator[str]:
     for name, parts in params.evaluation.items():
         if name not in known:
             yield f"evaluation.{name}: no such preset{nearest(name, known)} (there: {listed(known)})"
-        yield from unknown_families(f"evaluation.{name}", parts)
+        yield from unknown_families(f"evaluation.{name}", parts, besides=(ALL,))
 
 
 def _problems_of_grids(params: Params) -> Iterator[str]:

@@ -129,7 +129,7 @@ def names(message: str) -> list[str]:
     (lambda p: p["agents"].update(MLP={"encoder": "mlp"}), ["agents.MLP"]),
     (lambda p: p["agents"].update(mlp={"encoder": "mlp.py"}), ["agents.mlp.encoder"]),
     (lambda p: p["evaluation"].update(ant={}), ["evaluation.ant"]),
-    (lambda p: p["evaluation"]["demo"].update(all=p["evaluation"]["demo"]["point-robot"]), ["evaluation.demo.all"]),
+    (lambda p: p["evaluation"]["demo"].update(ant=p["evaluation"]["demo"]["point-robot"]), ["evaluation.demo.ant"]),
     (lambda p: p["grids"].update(trial=p["grids"]["demo"]), ["grids.trial"]),
     (lambda p: p["grids"]["demo"].update(seeds=[1, 2, 1]), ["grids.demo.seeds"]),
     (lambda p: p["grids"]["demo"].update(seeds=[1, 1, 1]), ["grids.demo.seeds"]),

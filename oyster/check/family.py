@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from oyster.check.finding import Finding
-from oyster.envs.contract import MUST_HAVE, ROWS, Breach, started
+from oyster.envs.contract import MUST_HAVE, ROWS, Breach, started, training_tasks
 from oyster.envs.family import TASK_SEED, Step, TaskFamily
 from oyster.envs.reference_policies import reference_returns
 from oyster.runtime.errors import InputError
@@ -17,12 +17,12 @@ STEPS = 20  # at most, of a check
 
 def seeded_tasks(family: type[TaskFamily]) -> str:
     """The same seed the same tasks; another seed other tasks, not another order of them."""
-    train, test = family.tasks(6, 4, TASK_SEED)
-    again = family.tasks(6, 4, TASK_SEED)
+    train, test = family.tasks(*family.task_counts, TASK_SEED)
+    again = family.tasks(*family.task_counts, TASK_SEED)
     if not all(np.array_equal(one, other) for one, other in zip((train, test), again, strict=True)):
         raise Breach("the same seed gave other tasks", "draw from np.random.RandomState(seed) alone")
     try:
-        other = np.concatenate(family.tasks(6, 4, TASK_SEED + 1))
+        other = np.concatenate(family.tasks(*family.task_counts, TASK_SEED + 1))
     except (InputError, ValueError) as error:
         return f"it refuses another seed: {error}"
     if back := [task.tolist() for task in test if (other == task).all(axis=1).any()]:
@@ -45,7 +45,7 @@ def repeatable(family: type[TaskFamily]) -> str:
 
 def resets_anew(family: type[TaskFamily]) -> str:
     """A second episode is as the first one: nothing is left over."""
-    rows, tasks = family(ROWS), family.tasks(ROWS, 1)[0]
+    rows, tasks = family(ROWS), training_tasks(family, ROWS)
     first = _live(rows, rows.reset(tasks, np.random.default_rng(3)))
     second = _live(rows, rows.reset(tasks, np.random.default_rng(3)))
     if not _alike(first, second):
@@ -55,7 +55,7 @@ def resets_anew(family: type[TaskFamily]) -> str:
 
 def rows_apart(family: type[TaskFamily]) -> str:
     """Other rows' tasks do not touch a row."""
-    tasks = family.tasks(ROWS, 1)[0]
+    tasks = training_tasks(family, ROWS)
     same = np.repeat(tasks[:1], ROWS, axis=0)
     mixed = np.concatenate([tasks[:1], tasks[1:]])
     steps = []
@@ -93,14 +93,14 @@ def endings(family: type[TaskFamily]) -> str:
 
 def oracle(family: type[TaskFamily]) -> str:
     """A misplaced oracle would turn the scale upside down."""
-    if started(family).oracle_action() is None:
-        return "it knows none: no score is normalised by it"
-    returns = reference_returns(family, family.tasks(6, 4)[1])
+    returns = reference_returns(family, family.tasks(*family.task_counts)[1])
+    if returns["task_known"] is None:
+        return "neither oracle_action nor best_return: no score is normalised"
     idle, known = (float(np.mean(returns[name])) for name in ("doing_nothing", "task_known"))
     if known <= idle:
         raise Breach(
             f"the oracle returns {known:.2f}, idle {idle:.2f}",
-            "let oracle_action act on the row's task, or return None",
+            "let oracle_action act on the row's task, or say a higher best_return, or neither",
         )
     return f"oracle {known:.2f}, idle {idle:.2f}, means over test tasks"
 
@@ -135,7 +135,7 @@ def check_family(family: type[TaskFamily]) -> list[Finding]:
 
 def _lived(family: type[TaskFamily], seed: int, scale: float = 1.0) -> list[Step]:
     rows = family(ROWS)
-    return _live(rows, rows.reset(family.tasks(ROWS, 1)[0], np.random.default_rng(seed)), scale)
+    return _live(rows, rows.reset(training_tasks(family, ROWS), np.random.default_rng(seed)), scale)
 
 
 def _live(rows: TaskFamily, observation: np.ndarray, scale: float = 1.0) -> list[Step]:

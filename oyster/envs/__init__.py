@@ -11,20 +11,26 @@ from oyster.envs.family import TaskFamily
 from oyster.runtime.errors import InputError
 
 NOT_FAMILIES = ("__init__", "contract", "family", "reference_policies")
+_ones_own: dict[str, tuple[Path, type[TaskFamily]]] = {}  # by name, in this process
 
 
 def families() -> list[str]:
     """The names of all task families, sorted."""
     stems = (path.stem for path in Path(__file__).parent.glob("*.py"))
-    return sorted(stem.replace("_", "-") for stem in stems if stem not in NOT_FAMILIES)
+    named = (stem.replace("_", "-") for stem in stems if stem not in NOT_FAMILIES)
+    return sorted({*named, *_ones_own})
 
 
 def family_file(environment: str) -> Path:
+    if environment in _ones_own:
+        return _ones_own[environment][0]
     return Path(__file__).parent / f"{environment.replace('-', '_')}.py"
 
 
 def load_family(environment: str) -> type[TaskFamily]:
     """The TaskFamily defined in the file of that name, with _ for -. Raises InputError where there is none."""
+    if environment in _ones_own:
+        return _ones_own[environment][1]
     known = families()
     if environment not in known:
         meant = "".join(f", did you mean {name}?" for name in get_close_matches(environment, known, n=1))
@@ -32,11 +38,34 @@ def load_family(environment: str) -> type[TaskFamily]:
     return _only_family(import_module(f"{__name__}.{family_file(environment).stem}"))
 
 
+def family_name(name_or_file: str) -> str:
+    """A family's name as it is; of a file of one's own that defines one, its name with - for _, known from now on.
+
+    InputError where a file cannot be one, or has the name of a family of another file.
+    """
+    if not (name_or_file.endswith(".py") or "/" in name_or_file):
+        return name_or_file
+    path = Path(name_or_file)
+    name = path.stem.lower().replace("_", "-")
+    if not path.is_file():
+        raise InputError(f"There is no file {str(path)!r}. Give the name of a task family, or the path of its file.")
+    if name in families() and family_file(name).resolve() != path.resolve():
+        raise InputError(f"There is a task family '{name}' already, in {family_file(name)}. Call the file otherwise.")
+    if name not in families():
+        _ones_own[name] = path, _load_file(path)
+    return name
+
+
 def find_family(name_or_file: str) -> type[TaskFamily] | None:
     """A family by its name, or by a file that defines one (InputError where it defines two); None for anything else."""
-    path = family_file(name_or_file) if name_or_file in families() else Path(name_or_file)
-    if path.suffix != ".py" or not path.is_file() or not _defines_family(path):
-        return None
+    if name_or_file in families():
+        return load_family(name_or_file)
+    path = Path(name_or_file)
+    is_one = path.suffix == ".py" and path.is_file() and _defines_family(path)
+    return _load_file(path) if is_one else None
+
+
+def _load_file(path: Path) -> type[TaskFamily]:
     spec = spec_from_file_location(f"family_file_{path.stem}", path)
     module = module_from_spec(spec)
     try:

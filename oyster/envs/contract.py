@@ -57,18 +57,17 @@ def hooks(family: type[TaskFamily]) -> str:
 
 
 def task_lists(family: type[TaskFamily]) -> str:
-    train, test = family.tasks(4, 3, TASK_SEED)
-    width = len(family.parameter_names)
-    for name, tasks, count in (("training", train, 4), ("test", test, 3)):
+    counts, width = family.task_counts, family.task_width()
+    for name, tasks, count in zip(("training", "test"), family.tasks(*counts, TASK_SEED), counts, strict=True):
         if not isinstance(tasks, np.ndarray) or tasks.shape != (count, width):
             seen = getattr(tasks, "shape", type(tasks).__name__)
             raise Breach(
                 f"{count} {name} tasks are {seen}",
-                f"an array (task, parameter), here ({count}, {width}): parameter_names",
+                f"an array (task, parameter), here ({count}, {width}): parameter_names, or task_dim",
             )
         if not np.isfinite(tasks).all():
             raise Breach(f"{name} tasks hold what is not finite", "finite numbers")
-    return f"(task, {width}): {', '.join(family.parameter_names)}"
+    return f"(task, {width}): {', '.join(family.parameter_names) or 'no column each'}"
 
 
 def one_step(family: type[TaskFamily]) -> str:
@@ -94,9 +93,15 @@ def one_step(family: type[TaskFamily]) -> str:
 def started(family: type[TaskFamily], num_rows: int = ROWS, seed: int = 0) -> TaskFamily:
     """Rows just after their reset, each in a task of its own. Breach where the reset is of another shape or type."""
     rows = family(num_rows)
-    observation = rows.reset(family.tasks(num_rows, 1)[0], np.random.default_rng(seed))
+    observation = rows.reset(training_tasks(family, num_rows), np.random.default_rng(seed))
     _require_array("reset's observation", observation, (num_rows, family.observation_dim), np.float32)
     return rows
+
+
+def training_tasks(family: type[TaskFamily], num_rows: int) -> np.ndarray:
+    """One per row, (row, parameter); the first ones again where there are fewer."""
+    tasks = family.tasks(*family.task_counts, TASK_SEED)[0]
+    return tasks[np.arange(num_rows) % len(tasks)]
 
 
 def _require_array(name: str, value: object, shape: tuple[int, ...], kind: type) -> None:

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from oyster.runtime.errors import InputError
+
 TASK_SEED = 1337  # of the benchmark's task lists: fixed, whatever the trial's seed
 
 
@@ -28,25 +30,34 @@ class TaskFamily(ABC):
     horizon: ClassVar[int]  # steps after which a trajectory is cut
     sparse: ClassVar[bool] = False  # whether context and reported return hold `Step.sparse_reward`; critics never do
     files: ClassVar[tuple[str, ...]] = ()  # data that the family reads, beside its file
+    best_return: ClassVar[float | None] = None  # which no policy exceeds; asked where there is no oracle_action
     observation_dim: ClassVar[int]
     action_dim: ClassVar[int]
     parameter_names: ClassVar[tuple[str, ...]]  # columns that name a task's true parameters
+    task_dim: ClassVar[int | None] = None  # numbers of a task, where they are too many for a column each
+    task_counts: ClassVar[tuple[int, int]] = (6, 4)  # training and test tasks that `tasks` can give: what checks ask
     trace_name: ClassVar[str]  # key of `Step.trace` in trajectories.npz
     trace_at_reset: ClassVar[bool] = False  # whether a trajectory's trace begins with its start state
 
     def __init__(self, num_rows: int):
         self.num_rows = num_rows
 
+    @classmethod
+    def task_width(cls) -> int:
+        """How many numbers a task is."""
+        return cls.task_dim or len(cls.parameter_names)
+
     @staticmethod
-    @abstractmethod
     def draw_tasks(count: int, seed: int = TASK_SEED) -> np.ndarray:
         """The list of `count` tasks, (task, parameter) float64, as the reference draws it. Each seed has its own."""
+        raise NotImplementedError
 
     @classmethod
     def tasks(cls, num_train: int, num_test: int, seed: int = TASK_SEED) -> tuple[np.ndarray, np.ndarray]:
         """Training and test tasks, (task, parameter) each: the first of the list, and its last. Each seed has its own.
 
-        A family whose test tasks are drawn otherwise (from other ranges, or the same list) says so here.
+        A family whose test tasks are drawn otherwise (from other ranges, or a list that is fixed) overrides this
+        instead of draw_tasks. InputError where it has no such list.
         """
         drawn = cls.draw_tasks(num_train + num_test, seed)
         return drawn[:num_train], drawn[num_train:]
@@ -64,8 +75,15 @@ class TaskFamily(ABC):
         raise NotImplementedError
 
     def oracle_action(self) -> np.ndarray | None:
-        """What who knows every row's task does now, (row, action_dim). None where no such policy is known: zero is then
-        taken for the best return, the bound of a reward that is a cost.
+        """What who knows every row's task does now, (row, action_dim). None where no such policy is known: then
+        `best_return` takes its place, and where that is None too, no score is normalised.
+        """
+        return None
+
+    @classmethod
+    def best_fixed(cls, tasks: np.ndarray) -> np.ndarray | None:
+        """What the best policy that answers all `tasks` (task, parameter) alike returns on each, (task,): it needs no
+        context. Best by their mean. None where it is not known.
         """
         return None
 
@@ -77,3 +95,15 @@ class TaskFamily(ABC):
     def physics_model() -> Any:
         """The mujoco.MjModel behind `qpos`, or None."""
         return None
+
+
+def fixed_list(
+    family: type[TaskFamily], listed: np.ndarray, num_train: int, num_test: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same few tasks for training and test. InputError where other counts or another seed are asked."""
+    if (num_train, num_test, seed) != (len(listed), len(listed), TASK_SEED):
+        raise InputError(
+            f"{family.__name__} has {len(listed)} tasks, the same for training and test; expected train_tasks and "
+            f"test_tasks {len(listed)} and task_seed {TASK_SEED}, not {num_train}, {num_test} and {seed}."
+        )
+    return listed, listed

@@ -3,6 +3,7 @@
 import numpy as np
 
 from oyster.envs.family import TASK_SEED, Step, TaskFamily
+from oyster.envs.reference_policies import walk
 
 MAX_MOVE = 0.1  # action 1 moves the point by this much along an axis
 GOAL_RADIUS = 0.2
@@ -44,6 +45,17 @@ class SparsePointRobot(TaskFamily):
 
     def oracle_action(self) -> np.ndarray:
         return np.clip((self._goals - self._position) / MAX_MOVE, -1.0, 1.0)  # straight to the goal, then stay
+
+    @classmethod
+    def best_fixed(cls, tasks: np.ndarray) -> np.ndarray:
+        """One place to walk to and stay at, 0.6 to 1.2 out, by whole degrees."""
+        degrees, out = np.radians(np.arange(181)), np.array([0.6, 0.7, 0.8, 0.85, 0.9, 1.0, 1.1, 1.2])
+        directions = np.stack([np.cos(degrees), np.sin(degrees)], axis=-1)
+        places = (out[:, None, None] * directions).reshape(-1, 1, 2)  # (place, 1, axis)
+        returns = np.zeros((len(places), len(tasks)))
+        for position in walk(np.zeros((1, 2)), places, MAX_MOVE, cls.horizon):
+            returns += sparse_reward(np.linalg.norm(position - tasks, axis=-1))
+        return returns[returns.mean(axis=1).argmax()]
 
 
 def sparse_reward(distance: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from oyster.report import published, tables
-from oyster.report.best_fixed import single_answers
+from oyster.report.best_fixed import fixed_returns
 from oyster.report.read.results import TRIAL, Results, anchor
 from oyster.report.statistics import intervals, pairs, words
 from oyster.report.statistics.pairs import AGGREGATE, BETTER, LAST, LAST5, Cell
@@ -35,7 +35,7 @@ def page_context(results: Results) -> dict:
 def answer(results: Results) -> dict:
     """The first table: an encoder a row, a cell an environment, and one over all where there are several.
 
-    rows: encoder, cells (as `_cell` gives them). scripted: in the table's order what needs no training, by column.
+    rows: encoder, cells (as `_cell` gives them). references: in the table's order what needs no training, by column.
     no_better: sentences about encoders that return no more than who needs no context. methods: what the intervals are.
     unranked: whether no cell has a rank.
     """
@@ -62,7 +62,7 @@ def answer(results: Results) -> dict:
         "environments": list(environments),
         "aggregate": AGGREGATE if len(environments) > 1 else None,
         "rows": [{"encoder": encoder, "cells": row} for encoder, row in rows.items()],
-        "scripted": _scripted(results),
+        "references": _references(results),
         "no_better": no_better(results),
         "methods": sorted({entry["method"] for entry in entries if entry["low"] is not None}),
         "unranked": not any(entry["rank"] for entry in entries),
@@ -70,34 +70,34 @@ def answer(results: Results) -> dict:
     }
 
 
-def _scripted(results: Results) -> dict[str, dict[str, float]]:
-    """By script, by column: what doing nothing, the best single answer and acting with the task known return.
+def _references(results: Results) -> dict[str, dict[str, float]]:
+    """By reference policy, by column: what idle, the best fixed and the oracle return.
 
-    No script where there is none for any environment; over all environments its score, where it is known for each.
+    No policy where it is known of no environment; over all environments its score, where it is known for each.
     """
     bounds = pairs.bounds(results)
-    scripts = {
-        "Doing nothing": {name: low for name, (low, _) in bounds.items()},
-        "Best single answer": single_answers(results),
-        "Task known": {name: high for name, (_, high) in bounds.items()},
+    policies = {
+        "Idle": results.scripted.groupby("environment").doing_nothing.mean().to_dict(),
+        "Best fixed": fixed_returns(results),
+        "Oracle": {name: high for name, (_, high) in bounds.items()},
     }
-    for known in scripts.values():
-        if len(results.grid.environments) > 1 and set(results.grid.environments) <= set(known):
+    for known in policies.values():
+        if len(results.grid.environments) > 1 and set(results.grid.environments) <= {*known} & {*bounds}:
             scores = [intervals.normalise([known[name]], *bounds[name]) for name in results.grid.environments]
             known[AGGREGATE] = float(intervals.interquartile_mean(np.concatenate(scores)))
-    return {name: known for name, known in scripts.items() if known}
+    return {name: known for name, known in policies.items() if known}
 
 
 def no_better(results: Results) -> list[str]:
-    """Sentences, an environment each, about encoders whose mean return is no more than the best single answer's."""
+    """Sentences, an environment each, about encoders whose mean return is no more than the best fixed policy's."""
     sentences = []
-    for name, single in single_answers(results).items():
+    for name, fixed in fixed_returns(results).items():
         cells = [cell for cell in pairs.environment_cells(results, name) if cell.n]
-        below = [cell.encoder for cell in cells if not cell.estimate.value > single]
+        below = [cell.encoder for cell in cells if not cell.estimate.value > fixed]
         if below:
             said = f"{words.listed(below)} return{'s' if len(below) == 1 else ''} no more than"
             said = "no encoder returns more than" if len(below) == len(cells) else said
-            sentences.append(f"On {name} {said} the best single answer, {words.number(single)}.")
+            sentences.append(f"On {name} {said} the best fixed policy, {words.number(fixed)}.")
     return sentences
 
 

@@ -120,7 +120,7 @@ def all_tables(results: Results) -> list[Table]:
         Table("published_by_seed", "Published: an earlier run of the baselines.", earlier, tuple(earlier.columns)),
         Table("suspicious", "Figures that are hard to believe.", _suspicious(results), ("where", "what")),
         Table("scripted", "Returns that need no training, by test task.", best_fixed.scripted(results),
-              ("environment", "task", *SCRIPTED, best_fixed.SINGLE)),
+              ("environment", "task", *SCRIPTED, best_fixed.FIXED)),
         Table("trials", "Every trial of the grid.", tables.trials_table(results),
               (*TRIAL, "status", "meta_test_return", "commit", "precision", "device")),
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from oyster.report import tables
 from oyster.report.read.results import Results
 from oyster.report.statistics import intervals, pairs, words
 
-TOLERANCE = 0.01  # of the reach between the scripted bounds: how much better than the task known is still rounding
+TOLERANCE = 0.01  # of the reach from idle to oracle: how much better than the oracle is still rounding
 
 
 def leaderboard() -> pd.DataFrame:
@@ -98,8 +98,8 @@ def suspicious(frame: pd.DataFrame, bounds: dict[str, tuple[float, float]] | Non
     """Sentences about returns that are hard to believe; none may mean that all is well.
 
     frame: environment, encoder, seed, value (and `last5` where known). bounds: by environment the mean returns of
-    doing nothing and of acting with the task known. Told are: the same value for different encoders on one seed, the
-    same value for every seed of an encoder, and values better than acting with the task known.
+    idle and of the oracle. Told are: the same value for different encoders on one seed, the same value for every seed
+    of an encoder, and values better than the oracle's.
     """
     frame, bounds = frame.dropna(subset="value"), bounds or {}
     found = []
@@ -117,11 +117,11 @@ def suspicious(frame: pd.DataFrame, bounds: dict[str, tuple[float, float]] | Non
             told = f"all {len(group)} seeds have the identical return {_exact(value)}"
             found.append(f"{environment}, {encoder}: {told}{_floor(value, environment, bounds)}.")
     for row in frame[frame.environment.isin(bounds)].itertuples():
-        nothing, known = bounds[row.environment]
-        if row.value > known + TOLERANCE * abs(known - nothing):
+        idle, oracle = bounds[row.environment]
+        if row.value > oracle + TOLERANCE * abs(oracle - idle):
             found.append(
-                f"{row.environment}, {row.encoder}, seed {row.seed}: {words.number(row.value)} is better than acting "
-                f"with the task known ({words.number(known)})."
+                f"{row.environment}, {row.encoder}, seed {row.seed}: {words.number(row.value)} is better than the "
+                f"oracle ({words.number(oracle)})."
             )
     return found
 
@@ -161,4 +161,4 @@ def _exact(value: float) -> str:
 
 def _floor(value: float, environment: str, bounds: dict[str, tuple[float, float]]) -> str:
     floor = bounds.get(environment, (math.nan,))[0]
-    return ", which is what doing nothing returns" if math.isclose(value, floor, abs_tol=1e-9) else ""
+    return ", which is what idle returns" if math.isclose(value, floor, abs_tol=1e-9) else ""

@@ -50,13 +50,13 @@ def test_the_pair_over_all_environments_is_of_the_aggregates(results):
 
 
 def test_scripts_are_averaged_over_all_environments_too(results):
-    scripted = answer.answer(results)["scripted"]
-    assert scripted["Doing nothing"][AGGREGATE] == 0 and scripted["Task known"][AGGREGATE] == 1
+    ends = answer.answer(results)["references"]
+    assert ends["Idle"][AGGREGATE] == 0 and ends["Oracle"][AGGREGATE] == 1
 
 
 def test_the_best_single_answer_is_averaged_over_all_environments_too(results, monkeypatch):
-    monkeypatch.setattr(answer, "single_answers", lambda results: {"a": 2.0, "b": -50.0, "c": 21.0})
-    scripted = answer.answer(results)["scripted"]["Best single answer"]
+    monkeypatch.setattr(answer, "fixed_returns", lambda results: {"a": 2.0, "b": -50.0, "c": 21.0})
+    scripted = answer.answer(results)["references"]["Best fixed"]
     assert scripted[AGGREGATE] == pytest.approx(np.mean([0.2, 0.5, 0.8]))  # of three nothing is left out
 
 

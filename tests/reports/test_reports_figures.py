@@ -204,7 +204,7 @@ def test_goals_on_a_plane_become_a_map_of_regret(results):
     assert parameters.scale(plane, "point-robot") is None
     assert "direction" in parameters.hue(plane, "point-robot").words
     svg = SPECS["tasks"].draw(plane)["point-robot"]
-    assert "return lost against the task known" in texts(svg) and {"goal x", "goal y"} <= set(texts(svg))
+    assert "return lost against the oracle" in texts(svg) and {"goal x", "goal y"} <= set(texts(svg))
     lost = tasks.regret(plane, "point-robot").set_index(["encoder", "seed", "task"]).regret
     trial = plane.adaptation.query("environment == 'point-robot' and encoder == 'mlp' and seed == 42 and task == 2")
     bound = plane.scripted.query("environment == 'point-robot' and task == 2").task_known.item()

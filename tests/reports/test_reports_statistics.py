@@ -147,7 +147,7 @@ def test_interquartile_mean_by_hand():
 
 
 def test_normalised_scores_put_the_bounds_at_zero_and_one():
-    assert normalise([-300.0, -75.0, 0.0], doing_nothing=-300.0, task_known=0.0) == pytest.approx([0, 0.75, 1])
+    assert normalise([-300.0, -75.0, 0.0], idle=-300.0, oracle=0.0) == pytest.approx([0, 0.75, 1])
     assert np.isnan(normalise([1.0], 2.0, 2.0)).all()
 
 

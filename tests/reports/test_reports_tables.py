@@ -137,7 +137,7 @@ def test_the_aggregate_is_of_normalised_scores_in_every_environment(results_of):
     assert x.low < x.estimate.value < x.high
     assert math.isnan(y.estimate.value) and "no seed on b" in y.method
     (without, _) = pairs.aggregate_cells(results_of(returns, {"a": (0.0, 10.0)}))
-    assert "no scripted returns of b" in without.method
+    assert "no oracle on b" in without.method
 
 
 def test_improvement_is_averaged_over_environments(results_of):

@@ -1,4 +1,4 @@
-"""How fast an encoder adapts: return by adaptation trajectory, between the two scripted bounds."""
+"""How fast an encoder adapts: return by adaptation trajectory, between idle and oracle."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ from oyster.report.figures.style import INK, Svg, encoder_keys, figure, key, pan
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
 
-BOUNDS = {"task_known": ("task known", (4, 2)), "doing_nothing": ("doing nothing", (1, 1.5))}  # name, dashes
+BOUNDS = {"task_known": ("oracle", (4, 2)), "doing_nothing": ("idle", (1, 1.5))}  # name, dashes
 
 
 def adaptation(results: Results) -> dict[str, Svg]:
@@ -23,20 +23,20 @@ def adaptation(results: Results) -> dict[str, Svg]:
 
         def draw(axes: Axes, frame: pd.DataFrame = frame, bounds: pd.DataFrame = bounds) -> None:
             for name, (_, dashes) in BOUNDS.items():
-                if len(bounds):
+                if bounds[name].notna().any():
                     axes.axhline(bounds[name].mean(), color=INK, linewidth=1, dashes=dashes, zorder=1.5)
             curves(axes, frame, encoders, "number", "return", step="trajectory")
             axes.set(xlabel="adaptation trajectory", ylabel="return, mean over test tasks")
             count_axis(axes)
 
-        panels[environment] = panel(environment, draw, encoder_keys(encoders) + bound_keys(len(bounds) > 0))
+        panels[environment] = panel(environment, draw, encoder_keys(encoders) + bound_keys(bounds))
     return panels
 
 
-def bound_keys(known: bool) -> list:
-    """The legend's entries of the scripted bounds; none where they are not known."""
-    bounds = BOUNDS.values() if known else ()
-    return [key(words, None, linestyle=(0, dashes), linewidth=1) for words, dashes in bounds]
+def bound_keys(bounds: pd.DataFrame) -> list:
+    """The legend's entries of idle and oracle, those that are known. bounds: `Results.scripted` of an environment."""
+    known = [look for name, look in BOUNDS.items() if bounds[name].notna().any()]
+    return [key(words, None, linestyle=(0, dashes), linewidth=1) for words, dashes in known]
 
 
 def _by_seed(results: Results, environment: str) -> pd.DataFrame:
@@ -54,15 +54,16 @@ def alt(results: Results, environment: str) -> str:
             first, last = number(means.iloc[0]), number(means.iloc[-1])
             parts.append(f"{encoder} {first} in the first, {last} in trajectory {len(means)}")
     bounds = results.scripted[results.scripted.environment == environment]
-    scripted = "".join(f"; {words} {number(bounds[name].mean())}" for name, (words, _) in BOUNDS.items() if len(bounds))
-    return f"Return by adaptation trajectory on {environment}, means of seeds: {'; '.join(parts)}{scripted}."
+    known = [name for name in BOUNDS if bounds[name].notna().any()]
+    ends = "".join(f"; {BOUNDS[name][0]} {number(bounds[name].mean())}" for name in known)
+    return f"Return by adaptation trajectory on {environment}, means of seeds: {'; '.join(parts)}{ends}."
 
 
 CAPTION = """\
 The last meta-test, trajectory by trajectory: the first runs on the prior, later ones on what was inferred from all
 before (some environments keep the prior for several). Thin: one seed, mean over test tasks and evaluations. Thick:
 mean of seeds, with its 95 % Student-t interval as a band from three seeds on, cut at the panel's edges. Dotted and
-dashed: what needs no training, doing nothing and acting with the task known."""
+dashed: what needs no training, idle and oracle."""
 
 
 FIGURES = [

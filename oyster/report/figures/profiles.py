@@ -11,7 +11,7 @@ from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
 
 ALL = "all environments"
-THRESHOLDS = np.arange(-50, 106, 2) / 100  # of the normalised score: 0 is doing nothing, 1 acting with the task known
+THRESHOLDS = np.arange(-50, 106, 2) / 100  # of the normalised score: 0 is idle, 1 the oracle
 
 
 def profiles(results: Results) -> dict[str, Svg]:
@@ -25,7 +25,7 @@ def profiles(results: Results) -> dict[str, Svg]:
                 axes.axvline(bound, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
             curves(axes, frame, encoders, "threshold", "share", step="threshold")
             axes.set(
-                xlabel="normalised score: 0 doing nothing, 1 task known", ylabel="share of runs above it",
+                xlabel="normalised score: 0 idle, 1 oracle", ylabel="share of runs above it",
                 ylim=(-0.03, 1.03),
             )  # fmt: skip
 
@@ -34,15 +34,15 @@ def profiles(results: Results) -> dict[str, Svg]:
 
 
 def scores(results: Results, environment: str) -> pd.DataFrame:
-    """encoder, seed, task, score: (return - doing nothing) / (task known - doing nothing), with the task's own bounds.
+    """encoder, seed, task, score: (return - idle) / (oracle - idle), with the task's own bounds.
 
     Tasks in which knowing the task gains nothing have no such scale and are left out.
     """
     bounds = results.scripted[results.scripted.environment == environment].set_index("task")
     returns = task_returns(results, environment)
-    nothing, known = (returns.task.map(bounds[name]) for name in ("doing_nothing", "task_known"))
-    gain = (known - nothing).where(known - nothing > 1e-9)
-    return returns.assign(score=(returns["return"] - nothing) / gain).dropna(subset=["score"])
+    idle, oracle = (returns.task.map(bounds[name]) for name in ("doing_nothing", "task_known"))
+    gain = (oracle - idle).where(oracle - idle > 1e-9)
+    return returns.assign(score=(returns["return"] - idle) / gain).dropna(subset=["score"])
 
 
 def _shares(results: Results) -> dict[str, pd.DataFrame]:
@@ -83,8 +83,8 @@ def alt(results: Results, panel_name: str) -> str:
 
 
 CAPTION = """\
-For each score, the share of runs that exceed it; a run is one seed on one test task, normalised between doing nothing
-on that task (0) and acting with it known (1). A curve that lies above another everywhere is better at every demand.
+For each score, the share of runs that exceed it; a run is one seed on one test task, normalised between idle
+on that task (0) and the oracle (1). A curve that lies above another everywhere is better at every demand.
 Thin: one seed. Thick: mean of seeds, with its 95 % Student-t interval at each score, from three seeds on. Over all
 environments each counts the same, and only seeds that finished in every environment are counted."""
 

@@ -5,25 +5,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from oyster.report import published, tables
-from oyster.report.best_fixed import single_answers
+from oyster.report.best_fixed import fixed_returns
 from oyster.report.figures.style import INK, PAPER, RULE, Svg, dot, figure, gid, key, label, looks, note, panel
 from oyster.report.read.results import Results
 from oyster.report.statistics.intervals import interval
 from oyster.report.statistics.words import number
 
 LEADERBOARD, EARLIER = "published leaderboard", "published earlier run"
-SINGLE, DASHES = "best single answer", (2, 1.5)
+FIXED, DASHES = "best fixed", (2, 1.5)
 BEYOND = 0.6  # of the range of all points: how far an interval may widen the axis to either side
 
 
 def returns(results: Results) -> dict[str, Svg]:
     """A dot a seed, a bar at their mean, a whisker over its interval; what needs no context; published figures where
     they compare."""
-    singles = single_answers(results)
-    return {name: _returns(results, name, singles.get(name)) for name in results.grid.environments}
+    fixed = fixed_returns(results)
+    return {name: _returns(results, name, fixed.get(name)) for name in results.grid.environments}
 
 
-def _returns(results: Results, environment: str, single: float | None) -> Svg:
+def _returns(results: Results, environment: str, fixed: float | None) -> Svg:
     encoders = results.grid.encoders
     trials = results.trials.query("status == 'finished' and environment == @environment")
     if len(trials) == 0:
@@ -31,9 +31,9 @@ def _returns(results: Results, environment: str, single: float | None) -> Svg:
     marks, entries = _published(results, environment)
 
     def draw(axes: Axes) -> None:
-        axes.set_xlim(*_limits(trials, marks, entries, single))
-        if single is not None:
-            axes.axvline(single, color=INK, linewidth=1, dashes=DASHES, zorder=1.5)
+        axes.set_xlim(*_limits(trials, marks, entries, fixed))
+        if fixed is not None:
+            axes.axvline(fixed, color=INK, linewidth=1, dashes=DASHES, zorder=1.5)
         for row, (encoder, look) in enumerate(looks(encoders).items()):
             ours = trials[trials.encoder == encoder]
             for trial in ours.itertuples():
@@ -65,8 +65,8 @@ def _returns(results: Results, environment: str, single: float | None) -> Svg:
         key("mean of seeds", "|", markersize=11, markeredgewidth=2.2),
         key("95 % interval", "_", markersize=11),
     ]
-    if single is not None:
-        keys.append(key(SINGLE, None, linestyle=(0, DASHES), linewidth=1))
+    if fixed is not None:
+        keys.append(key(FIXED, None, linestyle=(0, DASHES), linewidth=1))
     if len(marks):
         keys.append(key(LEADERBOARD, "D", color=PAPER, markeredgecolor=INK))
         keys.append(key(EARLIER, "o", color=PAPER, markeredgecolor=INK, markersize=3.5))
@@ -84,9 +84,9 @@ def _mean_and_interval(axes: Axes, values: pd.Series, row: int) -> None:
             axes.plot([end], [row], mark, color=INK, markersize=4, clip_on=False, zorder=4)
 
 
-def _limits(trials: pd.DataFrame, marks: pd.DataFrame, entries: pd.Series, single: float | None) -> tuple[float, float]:
+def _limits(trials: pd.DataFrame, marks: pd.DataFrame, entries: pd.Series, fixed: float | None) -> tuple[float, float]:
     """Of the x-axis: all points, and the intervals as far as they leave the points legible."""
-    points = pd.concat([trials.meta_test_return, marks.value, entries, pd.Series(single, dtype=float)])
+    points = pd.concat([trials.meta_test_return, marks.value, entries, pd.Series(fixed, dtype=float)])
     low, high = points.min(), points.max()
     room = BEYOND * (high - low) or 1.0
     intervals = [interval(values) for _, values in trials.groupby("encoder").meta_test_return]
@@ -121,17 +121,18 @@ def alt(results: Results, environment: str) -> str:
             between = method if pd.isna(low) else f"95 % interval {number(low)} to {number(high)}"
             seeds = "1 seed" if len(values) == 1 else f"{len(values)} seeds"
             parts.append(f"{encoder} mean {number(values.mean())} of {seeds}, {between}")
-    if parts and environment in (singles := single_answers(results)):
-        parts.append(f"{SINGLE} {number(singles[environment])}")
+    if parts and environment in (fixed := fixed_returns(results)):
+        parts.append(f"{FIXED} {number(fixed[environment])}")
     return f"Meta-test return of every seed on {environment}: {'; '.join(parts) or 'no finished trial yet'}."
 
 
 CAPTION = """\
 A dot a finished seed, a bar at their mean, a line over the 95 % interval of that mean (Student-t below ten seeds,
 bootstrap from ten on; none where all seeds agree; an arrowhead where it runs on beyond the panel). Dashed: the best
-single answer for all test tasks, which needs no context, where it is known. Open marks are published figures, drawn
-only where the budget is theirs: a diamond for the leaderboard's mean of the same encoder, small circles for the seeds
-of the earlier published run, and a row of all other leaderboard entries. Each environment has its own scale."""
+fixed policy, which answers all test tasks alike and needs no context, where it is known. Open marks are published
+figures, drawn only where the budget is theirs: a diamond for the leaderboard's mean of the same encoder, small circles
+for the seeds of the earlier published run, and a row of all other leaderboard entries. Each environment has its own
+scale."""
 
 
 FIGURES = [

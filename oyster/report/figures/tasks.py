@@ -38,7 +38,7 @@ def task_returns(results: Results, environment: str) -> pd.DataFrame:
 
 
 def regret(results: Results, environment: str) -> pd.DataFrame:
-    """`task_returns` with what acting with the task known returns beyond them, as `regret`."""
+    """`task_returns` with what the oracle returns beyond them, as `regret`."""
     bounds = results.scripted[results.scripted.environment == environment].set_index("task")
     returns = task_returns(results, environment)
     return returns.assign(regret=returns.task.map(bounds.task_known) - returns["return"]).dropna(subset=["regret"])
@@ -66,7 +66,7 @@ def _against(results: Results, environment: str, returns: pd.DataFrame, values: 
         axes.set(xlabel=words, ylabel="return, last trajectory")
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6))
 
-    return panel(environment, draw, encoder_keys(encoders) + bound_keys(len(bounds) > 0))
+    return panel(environment, draw, encoder_keys(encoders) + bound_keys(bounds))
 
 
 def _map(results: Results, environment: str, returns: pd.DataFrame) -> Svg:
@@ -100,7 +100,7 @@ def _map(results: Results, environment: str, returns: pd.DataFrame) -> Svg:
             if index % columns:
                 axes.set_yticklabels([])
         _names(cells, goals)
-        colour_bar(cells, REGRET, norm.vmin, norm.vmax, "return lost against the task known")
+        colour_bar(cells, REGRET, norm.vmin, norm.vmax, "return lost against the oracle")
 
     rows = -(-len(drawn) // columns)
     return grid(environment, rows, columns, draw, cell_height=1.15, gap=(0.14, 0.34), left=0.5, bottom=0.95)
@@ -136,10 +136,9 @@ def _told(results: Results, environment: str, task: float) -> str:
 
 CAPTION = """\
 The last trajectory of the last meta-test, task by task: which tasks fail. Where one number says what a task is (a
-target velocity, the angle of a goal), a dot is one seed on one task, the line the mean of the seeds, between what
-doing nothing and acting with the task known return. Where goals lie on a plane, a disc at each goal is coloured by
-the return lost against acting with the task known, mean of the seeds; the small dots under it are the seeds, the
-cross is the origin."""
+target velocity, the angle of a goal), a dot is one seed on one task, the line the mean of the seeds, between idle and
+oracle. Where goals lie on a plane, a disc at each goal is coloured by the return lost against the oracle, mean of the
+seeds; the small dots under it are the seeds, the cross is the origin."""
 
 
 FIGURES = [

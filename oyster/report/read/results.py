@@ -41,8 +41,8 @@ class Results:
         parameters in columns that each family names (blank in the rows of other families).
     posteriors: one row a trial, task, evaluation and trajectory: mean_k and variance_k of the q(z|c) that the
         trajectory's z was drawn from, and one row more after the last. Variances are blank where there are none.
-    scripted: one row an environment and test task: its true parameters, and the returns of doing nothing and of
-        acting with the task known.
+    scripted: one row an environment and test task: its true parameters, and the returns of idle and of the oracle
+        (blank where there is none), named as metrics.json names them.
     traces: by environment, encoder and seed what the last meta-test looked like, (task, evaluation, trajectory,
         step, …), NaN beyond an end; without those that there are not.
     unusable: a sentence a file that could not be used, whether or not its trial counts.
@@ -204,7 +204,7 @@ def _disagreeing_bounds(scripted: pd.DataFrame) -> list[str]:
     spread = (by_task.max() - by_task.min()).max(axis=1).groupby("environment", sort=False).max()
     sizes = scripted.groupby(TRIAL, sort=False).size().groupby("environment", sort=False).nunique()
     return [
-        f"Trials on {environment} disagree about the scripted returns, by up to {spread[environment]:.3g}: they were "
+        f"Trials on {environment} disagree about the reference policies, by up to {spread[environment]:.3g}: they were "
         "not made with the same tasks or physics. The first trial's are used."
         for environment in spread.index
         if spread[environment] > 1e-6 or sizes[environment] > 1

@@ -226,14 +226,15 @@ def read_scripted(path: Path, metrics: dict) -> pd.DataFrame | None:
     scripted = metrics.get("scripted_returns")
     if scripted is None:
         return None
-    columns = [scripted.get(name) if isinstance(scripted, dict) else None for name in SCRIPTED]
+    given = [scripted.get(name, ()) if isinstance(scripted, dict) else () for name in SCRIPTED]
+    columns = given[:1] if given[1] is None else given  # null where the family has no oracle
     numbers = all(
         isinstance(column, list) and all(map(is_number, column)) and len(column) == len(columns[0])
         for column in columns
     )
     if not numbers or (metrics.get("task_returns") and len(columns[0]) != len(metrics["task_returns"])):
-        raise Unreadable(f"scripted_returns is not {' and '.join(SCRIPTED)}, a finite number a task each.")
-    frame = pd.DataFrame(dict(zip(SCRIPTED, columns, strict=True)), dtype=float)
+        raise Unreadable(f"scripted_returns is not {' and '.join(SCRIPTED)}, a finite number per task each.")
+    frame = pd.DataFrame(dict(zip(SCRIPTED, columns, strict=False)), columns=SCRIPTED, dtype=float)
     return frame.rename_axis("task").reset_index().astype({"task": float})
 
 

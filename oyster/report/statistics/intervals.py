@@ -109,10 +109,10 @@ def interval(values: ArrayLike) -> Interval:
     return Interval(float(low), float(high), "bootstrap, expanded percentiles")
 
 
-def normalise(values: ArrayLike, doing_nothing: float, task_known: float) -> np.ndarray:
-    """Returns on the scale where doing nothing is 0 and acting with the task known is 1; NaN if the two are equal."""
-    reach = task_known - doing_nothing
-    return (np.asarray(values, dtype=float) - doing_nothing) / (reach if reach else NAN)
+def normalise(values: ArrayLike, idle: float, oracle: float) -> np.ndarray:
+    """Returns on the scale where idle is 0 and the oracle 1; NaN if the two are equal."""
+    reach = oracle - idle
+    return (np.asarray(values, dtype=float) - idle) / (reach if reach else NAN)
 
 
 def interquartile_mean(values: ArrayLike, axis: int | None = None) -> float | np.ndarray:

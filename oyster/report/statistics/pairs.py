@@ -39,8 +39,8 @@ class Cell(NamedTuple):
 
 
 def bounds(results: Results) -> dict[str, tuple[float, float]]:
-    """By environment the mean scripted returns over its test tasks: doing nothing, acting with the task known."""
-    means = results.scripted.groupby("environment")[["doing_nothing", "task_known"]].mean()
+    """By environment the mean returns of idle and of the oracle over its test tasks, where both are known."""
+    means = results.scripted.groupby("environment")[["doing_nothing", "task_known"]].mean().dropna()
     return {row.Index: (row.doing_nothing, row.task_known) for row in means.itertuples()}
 
 
@@ -64,7 +64,7 @@ def environment_cells(results: Results, environment: str, metric: str = LAST) ->
 def aggregate_cells(results: Results, metric: str = LAST) -> list[Cell]:
     """A cell an encoder: the interquartile mean of normalised scores over every environment of the grid.
 
-    An encoder without a finished seed in one of them, or an environment without scripted returns, leaves no
+    An encoder without a finished seed in one of them, or an environment without an oracle, leaves no
     aggregate: a mean over other environments would be a mean of something else.
     """
     scale, by_encoder = bounds(results), returns(results, metric)
@@ -74,7 +74,7 @@ def aggregate_cells(results: Results, metric: str = LAST) -> list[Cell]:
         unscaled = [name for name in values if name not in scale]
         absent = [name for name, stratum in values.items() if not stratum.size]
         if unscaled or absent:
-            why = f"no scripted returns of {', '.join(unscaled)}" if unscaled else f"no seed on {', '.join(absent)}"
+            why = f"no oracle on {', '.join(unscaled)}" if unscaled else f"no seed on {', '.join(absent)}"
             cells.append(Cell(encoder, (), intervals.Estimate(*[math.nan] * 3), math.nan, math.nan, why))
             continue
         strata = tuple(intervals.normalise(stratum, *scale[name]) for name, stratum in values.items())
