@@ -1,5 +1,6 @@
 # make demo        train the small grid and build reports/demo/index.html, from nothing but Python, git and make
 # make test        run every test
+# make test-pythons   compare a tiny trial's bytes under each of Python 3.11 to 3.13 that works here
 # make benchmark   bring results/benchmark and its report up to date (days on two cores, if everything is stale)
 # make bench       time the engine on one CPU thread: benchmarks/results.json; make bench-gpu on a GPU
 # make bench-scale  what the pipeline costs at TRIALS (1000) fast trials: hours; TRIALS=100 for minutes
@@ -18,16 +19,17 @@
 #
 # On a machine without a GPU, TORCH=cpu spares the gigabytes of CUDA at set-up:  make demo TORCH=cpu
 
-PYTHON := python$(shell cat .python-version)
+# The newest of these for which a virtual environment can be made is taken; a shim that does not run is none.
+PYTHON := python3.13 python3.12 python3.11
 UV := uv==0.13.8
 TORCH_CPU := https://download.pytorch.org/whl/cpu/torch/
-LOCK := .venv/bin/uv pip compile --quiet --python-version $(shell cat .python-version) --python-platform linux \
+LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --python-platform linux \
 	--annotation-style line --custom-compile-command "make lock"
 
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test benchmark bench bench-scale bench-gpu lock kills fuzz mutants
+.PHONY: demo test test-pythons benchmark bench bench-scale bench-gpu lock kills fuzz mutants
 .PHONY: schema pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
@@ -37,24 +39,37 @@ demo: .venv/installed
 test: .venv/installed-dev
 	@.venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
+PYTHONS = $(foreach version,3.11 3.12 3.13,$(shell python$(version) -c 'print("$(version)")' 2>/dev/null))
+
+test-pythons: .venv/installed-dev
+	@for version in $(PYTHONS); do \
+		test -f .venv-$$version/installed || $(MAKE) --no-print-directory .venv-$$version/installed || exit 1; \
+	done
+	@OYSTER_TEST_PYTHONS="$(PYTHONS:%=.venv-%/bin/python)" .venv/bin/python -m pytest tests/test_interpreters.py
+
+.venv-%/installed: requirements.txt
+	python$* -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --requirement requirements.txt
+	@touch $@
+
 benchmark: .venv/installed
 	@.venv/bin/snakemake --cores all
 	@echo "The report: reports/benchmark/index.html"
 
 bench: .venv/installed
-	@.venv/bin/python benchmarks/gradient_step.py
-	@.venv/bin/python benchmarks/rollouts.py
-	@.venv/bin/python benchmarks/scaling.py
+	@.venv/bin/python -m benchmarks.gradient_step
+	@.venv/bin/python -m benchmarks.rollouts
+	@.venv/bin/python -m benchmarks.scaling
 
 TRIALS := 1000
 
 bench-scale: .venv/installed
-	@.venv/bin/python benchmarks/scale.py --trials $(TRIALS)
+	@.venv/bin/python -m benchmarks.scale --trials $(TRIALS)
 
 bench-gpu: .venv/installed
-	@.venv/bin/python benchmarks/gradient_step.py --device cuda
-	@.venv/bin/python benchmarks/scaling.py --device cuda
-	@.venv/bin/python benchmarks/shared_gpu.py
+	@.venv/bin/python -m benchmarks.gradient_step --device cuda
+	@.venv/bin/python -m benchmarks.scaling --device cuda
+	@.venv/bin/python -m benchmarks.shared_gpu
 
 KILLS := 300
 TRIES := 2000
@@ -97,16 +112,22 @@ test-image: .venv/installed-dev
 	@OYSTER_TEST_IMAGE=$${OYSTER_TEST_IMAGE:-1} .venv/bin/python -m pytest tests/image $(if $(ONLY),-k $(ONLY))
 
 # pip takes torch's CPU build where it can find one; elsewhere uv knows where PyTorch keeps it.
-.venv/installed: requirements.txt .python-version
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; oyster needs it on the PATH."; exit 1; }
+.venv/installed: requirements.txt pyproject.toml
 	@test -z "$(TORCH)" -o "$(TORCH)" = cpu || { echo "TORCH=$(TORCH): only TORCH=cpu is known."; exit 1; }
-	$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || for python in $(PYTHON); do \
+		rm -rf .venv; \
+		if $$python -m venv .venv >/dev/null 2>&1; then echo "$$python: .venv is made with it"; exit 0; fi; \
+		echo "$$python: skipped, it can make no virtual environment here"; \
+	done
+	@test -x .venv/bin/pip || { rm -rf .venv; \
+		echo "None of $(PYTHON) can make a virtual environment; oyster needs one of Python 3.11 to 3.13."; exit 1; }
 ifeq ($(TORCH),cpu)
 	torch=$$(grep -o '^torch==[^ ]*' requirements.txt); \
 	.venv/bin/pip install --quiet --no-deps "$$torch+cpu" 2>/dev/null || { .venv/bin/pip install --quiet $(UV) && \
 	.venv/bin/uv pip install --python .venv --no-deps --torch-backend cpu "$$torch"; }
 endif
 	.venv/bin/pip install --requirement requirements.txt
+	.venv/bin/pip install --quiet --no-deps --editable .
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
@@ -117,8 +138,7 @@ schema: .venv/installed
 	@.venv/bin/python -c "from oyster.params import schema; print(schema(), end='')" > params.schema.json
 
 # The packages of CUDA are left out: torch's own wheel pins them, where it is one that needs them.
-lock:
-	$(PYTHON) -m venv .venv
+lock: .venv/installed
 	.venv/bin/pip install --quiet $(UV)
 	$(LOCK) pyproject.toml --output-file requirements.txt >/dev/null
 	sed -i.all -E '/^(nvidia-|cuda-|triton=)/d' requirements.txt && rm requirements.txt.all

@@ -20,7 +20,7 @@ except InputError as error:
     sys.exit(f"error: {error}")
 
 DOCKER = ["environment.py", "image.py", "image.yaml", "Dockerfile", "requirements-cuda.txt", "requirements-cpu.txt"]
-DOCKER = [*(f"docker/{name}" for name in DOCKER), "requirements.txt", ".python-version"]
+DOCKER = [*(f"docker/{name}" for name in DOCKER), "requirements.txt"]
 RECORD = Path("docker/environment.json")  # of another runtime or lock: made anew, before a trial needs it
 STATE = [PARAMS.runtime.encode(), *(path.read_bytes() for path in map(Path, [*DOCKER, RECORD]) if path.exists())]
 ENVIRONMENT = f".pipeline/environment-{hashlib.sha256(bytes().join(STATE)).hexdigest()[:16]}.done"

@@ -1,4 +1,4 @@
-"""python benchmarks/checkpoint_bytes.py: what a checkpoint writes to the disk, for a body with many observations.
+"""python -m benchmarks.checkpoint_bytes: what a checkpoint writes to the disk, for a body with many observations.
 
 A replay store of humanoid's size is filled; then a few trajectories more come, as between two checkpoints. The plain
 twin writes the whole store, its next observations too, as one safetensors file.

@@ -8,7 +8,6 @@ denormals kept, freed memory returned.
 import json
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,6 @@ import click
 import torch
 from rich.console import Console
 from rich.table import Table
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.plain_attention import PlainAttentionEncoder
 from benchmarks.plain_step import PlainStep

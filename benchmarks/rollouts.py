@@ -19,8 +19,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings

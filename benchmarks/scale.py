@@ -1,4 +1,4 @@
-"""python benchmarks/scale.py [--trials 1000] [--cores N]: what the pipeline itself costs at many fast trials.
+"""python -m benchmarks.scale [--trials 1000] [--cores N]: what the pipeline itself costs at many fast trials.
 
 In a clone of its own, Snakemake trains a grid of the smallest trials, is asked again, reports, and gets one agent more.
 Everything runs the real commands. Figures are seconds on this machine, to be read beside the first row.

@@ -1,22 +1,18 @@
 """How a gradient step's cost grows with the context, the tasks a batch and the width: cheetah-vel mlp, one at a time.
 
-`python benchmarks/scaling.py [--device cuda]` prints a table of milliseconds and achieved GFLOP/s and adds it to
+`python -m benchmarks.scaling [--device cuda]` prints a table of milliseconds and achieved GFLOP/s and adds it to
 benchmarks/results.json. The floating-point work is counted from the layers' sizes.
 """
 
 import json
 import statistics
-import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import click
 import torch
 from rich.console import Console
 from rich.table import Table
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gradient_step import RESULTS, device_named, hyperparameters, make_agent, make_batch, synchronize
 from oyster.algorithms.pearl.encoder_file import load_encoder_class

@@ -1,6 +1,6 @@
 """How long the published table's 27 trials take when several share one GPU, and whether that changes their bytes.
 
-`python benchmarks/shared_gpu.py --jobs 9` trains the benchmark grid of params.yaml on CUDA into a temporary folder,
+`python -m benchmarks.shared_gpu --jobs 9` trains the benchmark grid of params.yaml on CUDA into a temporary folder,
 that many at a time, then the first trial once more alone, and compares. An error where there is no CUDA.
 """
 
@@ -13,8 +13,6 @@ from itertools import product
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gradient_step import device_named
 from oyster.grid import load_params

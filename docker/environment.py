@@ -12,7 +12,6 @@ docker/image.py builds the image first, or pulls it, and the record names it by 
 import hashlib
 import json
 import os
-import platform
 import re
 import sys
 from importlib import metadata
@@ -27,11 +26,6 @@ RUNTIMES = ("host", "docker", "podman", "apptainer")
 DECISIVE = ("torch", "mujoco", "numpy")  # the packages whose arithmetic a result hangs on
 
 
-def locked_python() -> str:
-    """The locked Python, without its patch version: "3.11"."""
-    return (ROOT / ".python-version").read_text().strip()
-
-
 def locked_version(package: str) -> str:
     """The version of `package` in the lock."""
     match = re.search(rf"^{package}==([^\s;]+)", LOCK.read_text(), flags=re.MULTILINE)
@@ -43,8 +37,8 @@ def locked_version(package: str) -> str:
 
 
 def differences() -> list[str]:
-    """How the running interpreter and its packages differ from the lock, a sentence each."""
-    found = [("Python", ".".join(platform.python_version_tuple()[:2]), locked_python())]
+    """How the packages here differ from the lock, a sentence each."""
+    found = []
     for package in DECISIVE:
         try:
             version = metadata.version(package).split("+")[0]  # 2.13.0+cpu and 2.13.0 are one public version
@@ -59,7 +53,6 @@ def record(runtime: str) -> dict:
     content = {
         "runtime": runtime,
         "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
-        "python": locked_python(),
         "torch": locked_version("torch"),
     }
     if runtime == "host":

@@ -1,38 +1,74 @@
 """`python -m oyster …`. Thin: each command imports what it needs when it runs, so that --help is quick."""
 
+import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
-from oyster.endings import Group, say
 from oyster.runtime.errors import InputError
+from oyster.runtime.project import ENGINE, find_project, require_project
+from oyster.shell import NAME_OR_PATH, PARAMS_FILE, PATH, Group, names_of, say
+
+
+def _print_version(context: click.Context, _, asked: bool) -> None:
+    if asked:
+        try:
+            click.echo(f"oyster {version('oyster')}, in {ENGINE}")
+        except PackageNotFoundError:
+            click.echo(f"oyster, not installed, in {ENGINE}")
+        context.exit()
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Is my context encoder, or my method, really better? Reproducible trials of meta-reinforcement learning."""
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Is my context encoder, or my method, really better? Reproducible trials of meta-reinforcement learning.
+
+    Commands work on the project around the folder that they are started in: the nearest one with a params.yaml.
+    """
+    context.obj = Path.cwd()
+    if context.invoked_subcommand == "check" and find_project(context.obj) is None:
+        return
+    root = require_project(context.obj)
+    if root != context.obj.resolve():
+        os.chdir(root)
 
 
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-PARAMS = click.option("--params", type=click.Path(path_type=Path), default=Path("params.yaml"), show_default=True)
-EXPECT_KEY = click.option("--expect-key", "word", metavar="KEY", help="Refuse where the tree gives another.")
+PARAMS = click.option("--params", type=PATH, default=PARAMS_FILE, show_default=True)
+EXPECT_KEY = click.option(
+    "--expect-key", "word", type=NAME_OR_PATH, metavar="KEY", help="Refuse where the tree gives another."
+)
 PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your own."
 
 
 @main.command()
-@click.option("--env", "environment", required=True, help="A task family, e.g. point-robot, or a file of your own.")
-@click.option("--agent", help="An agent of params.yaml.")
-@click.option("--encoder", help="In its place: an encoder's name or file; without arguments, unless an agent has them.")
+@click.option(
+    "--env",
+    "environment",
+    type=NAME_OR_PATH,
+    required=True,
+    shell_complete=names_of("families"),
+    help="A task family, e.g. point-robot, or a file of your own.",
+)
+@click.option("--agent", shell_complete=names_of("agents"), help="An agent of params.yaml.")
+@click.option(
+    "--encoder",
+    type=NAME_OR_PATH,
+    help="In its place: an encoder's name or file; without arguments, unless an agent has them.",
+)
 @click.option("--seed", required=True, type=click.IntRange(min=0))
 @click.option("--preset", "--budget", required=True, help=PRESET_HELP)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A setting unlike the preset's.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the result; must be free.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder for weights.safetensors.  [default: --out]")
+@click.option("--out", required=True, type=PATH, help="Folder for the result; must be free.")
+@click.option("--weights", type=PATH, help="Folder for weights.safetensors.  [default: --out]")
 @EXPECT_KEY
 @click.option("--record-failure", is_flag=True, help="A failing encoder is a result too: write it and exit 0.")
 @click.option("--checkpoint-minutes", default=5.0, show_default=True, help="Checkpoint within an iteration this often.")
-@click.option("--tensorboard", type=click.Path(path_type=Path), help="Write every iteration's row there too.")
+@click.option("--tensorboard", type=PATH, help="Write every iteration's row there too.")
 @DEVICE
 @PARAMS
 def train(environment, agent, encoder, seed, preset, overrides, out, weights, word, params, **options) -> None:
@@ -74,12 +110,12 @@ def _is_path(encoder: str) -> bool:
 
 
 @main.command()
-@click.argument("result", type=click.Path(path_type=Path), default=Path("results/benchmark"))
+@click.argument("result", type=PATH, default=Path("results/benchmark"))
 @click.option("--iterations", type=click.IntRange(min=1), help="Re-create only the first so many.  [default: all]")
 @click.option("--sample", type=click.IntRange(min=1), help="Draw so many results at random below RESULT.")
 @click.option("--commit", "revision", help="Use this commit's code, in a temporary worktree.")
 @DEVICE
-@click.option("--certificate", type=click.Path(path_type=Path), help="Write the verdicts there as JSON.")
+@click.option("--certificate", type=PATH, help="Write the verdicts there as JSON.")
 def verify(result, iterations, sample, revision, device, certificate) -> None:
     """Re-create the result in folder RESULT and say whether it holds (exit 0) or not (exit 1)."""
     if revision:
@@ -104,9 +140,9 @@ def verify(result, iterations, sample, revision, device, certificate) -> None:
 
 
 @main.command()
-@click.argument("grid", default="benchmark")
+@click.argument("grid", default="benchmark", shell_complete=names_of("grids"))
 @click.option("--all", "every", is_flag=True, help="Name the trials that are up to date too.")
-@click.option("--keys", type=click.Path(path_type=Path), help="Only write every trial's key there, as JSON, for DVC.")
+@click.option("--keys", type=PATH, help="Only write every trial's key there, as JSON, for DVC.")
 @PARAMS
 def status(grid, every, keys, params) -> None:
     """What GRID still needs, and why; while it runs too, from another terminal."""
@@ -127,7 +163,7 @@ def status(grid, every, keys, params) -> None:
 
 
 @main.command()
-@click.argument("grid", default="benchmark")
+@click.argument("grid", default="benchmark", shell_complete=names_of("grids"))
 @click.option("--since", metavar="COMMIT", help="For results of before keys: a commit that had them up to date.")
 @PARAMS
 def keep(grid, since, params) -> None:
@@ -158,11 +194,11 @@ def record() -> None:
 
 
 @main.command()
-@click.argument("grid", default="benchmark")
-@click.option("--results", type=click.Path(path_type=Path), help="Where trials wrote.  [default: results/GRID]")
-@click.option("--out", type=click.Path(path_type=Path), help="The report's folder.  [default: reports/GRID]")
+@click.argument("grid", default="benchmark", shell_complete=names_of("grids"))
+@click.option("--results", type=PATH, help="Where trials wrote.  [default: results/GRID]")
+@click.option("--out", type=PATH, help="The report's folder.  [default: reports/GRID]")
 @EXPECT_KEY
-@click.option("--paper", type=click.Path(path_type=Path), metavar="DIR", help="In its place: files for a paper.")
+@click.option("--paper", type=PATH, metavar="DIR", help="In its place: files for a paper.")
 @click.option("--compare", nargs=2, metavar="REV_A REV_B", help="In its place: which cells moved between two commits.")
 @PARAMS
 def report(grid, results, out, word, paper, compare, params) -> None:
@@ -187,16 +223,16 @@ def report(grid, results, out, word, paper, compare, params) -> None:
 
 
 @main.command()
-@click.argument("result", type=click.Path(path_type=Path))
+@click.argument("result", type=PATH)
 @click.option("--tasks", help="Test tasks by number, e.g. 0,3,7.  [default: all]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write.  [default: simulations/… as RESULT]")
+@click.option("--out", type=PATH, help="Folder to write.  [default: simulations/… as RESULT]")
 @click.option("--video", is_flag=True, help="A GIF a task too, rendered without a screen.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw anew.  [default: as the recorded meta-test drew]")
+@click.option("--weights", type=PATH, help="The file weights.safetensors, where it lies elsewhere.")
+@click.option("--encoder", type=NAME_OR_PATH, help="The encoder's name or file.  [default: the recorded name]")
 @click.option(
-    "--weights", type=click.Path(path_type=Path), help="The file weights.safetensors, where it lies elsewhere."
+    "--env", "environment", type=NAME_OR_PATH, help="The task family's file, where it is none of oyster/envs."
 )
-@click.option("--encoder", help="The encoder's name or file.  [default: the recorded name]")
-@click.option("--env", "environment", help="The task family's file, where it is none of oyster/envs.")
 @DEVICE
 def simulate(result, tasks, out, video, seed, weights, encoder, environment, device) -> None:
     """See the result in folder RESULT move: tables, a plot and pictures of its weights on chosen test tasks."""
@@ -227,11 +263,17 @@ def simulate(result, tasks, out, video, seed, weights, encoder, environment, dev
 
 
 @main.command()
-@click.argument("target")
-@click.option("--env", "environment", help="An encoder at this environment's sizes only.  [default: at all of them]")
+@click.argument("target", type=NAME_OR_PATH)
+@click.option(
+    "--env",
+    "environment",
+    type=NAME_OR_PATH,
+    help="An encoder at this environment's sizes only.  [default: at all of them]",
+)
 @click.option("--preset", "--budget", default="benchmark", show_default=True, help="For an encoder's sizes.")
 @PARAMS
-def check(target, environment, preset, params) -> None:
+@click.pass_context
+def check(context, target, environment, preset, params) -> None:
     """Say whether TARGET, an encoder or a task family, keeps its contract, and how to fix what does not (exit 1)."""
     from oyster.check.finding import print_findings
     from oyster.envs import find_family
@@ -244,9 +286,11 @@ def check(target, environment, preset, params) -> None:
     else:
         from oyster.algorithms.pearl.settings import find_encoder_file
         from oyster.check.encoder import check_encoder
-        from oyster.grid import load_params
+        from oyster.grid import load_params, standard_params
 
-        read, file = load_params(params), find_encoder_file(target)
+        file = find_encoder_file(target)
+        inside = find_project(context.obj) is not None
+        read = load_params(params) if inside or params != PARAMS_FILE else standard_params(preset)
         findings = check_encoder(file, read, environment=environment, preset=preset)
         title = f"{file.name} at the sizes of the {preset} preset"
     print_findings(findings, title)

@@ -60,6 +60,13 @@ def load_params(path: str | Path = PARAMS) -> Params:
     return params
 
 
+def standard_params(preset: str) -> Params:
+    """Where there is no params.yaml: nothing to try, and for each family the smallest lists of tasks that it has."""
+    counts = {name: load_family(name).task_counts for name in families()}
+    lines = {name: Evaluation(train_tasks=n, test_tasks=m, evaluations=1) for name, (n, m) in counts.items()}
+    return Params(grids={}, agents={}, evaluation={preset: lines})
+
+
 def _require_one_test(params: Params, grid: Grid, environment: str) -> None:
     """InputError where an agent's settings cannot be used, or agents would meet other tasks."""
     met: dict[str, dict] = {}

@@ -10,15 +10,18 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from packaging.utils import canonicalize_name
 
 from oyster.algorithms import package
 from oyster.algorithms.settings import Settings
 from oyster.envs import family_file, load_family
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import source_files
+from oyster.runtime.project import installed_version, locked_versions, public
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.txt"
@@ -87,8 +90,9 @@ class Tree:
 
     def off_lock(self) -> list[str]:
         """The packages of VERSIONS that are installed in another version than the lock's, in words."""
-        versions = ((name, _installed(name), locked) for name, locked in self.locked_versions.items())
-        return [f"{name} {here}, locked {locked}" for name, here, locked in versions if here != locked]
+        here = {name: _public_here(name) for name in self.locked_versions}
+        versions = self.locked_versions.items()
+        return [f"{name} {here[name]}, locked {locked}" for name, locked in versions if here[name] != locked]
 
     @cached_property
     def _engine(self) -> list[Path]:
@@ -126,18 +130,19 @@ class Tree:
         known = {"oyster", "rlkit", *VERSIONS, *sys.stdlib_module_names}
         roots = {name.split(".")[0] for name in _imported(file)} - known
         names = {name for root in roots for name in _distributions().get(root, [root])}
-        return {name: self._lock.get(name.lower()) or _installed(name) or "not installed" for name in sorted(names)}
+        return {
+            name: self._lock.get(canonicalize_name(name)) or _public_here(name) or "not installed"
+            for name in sorted(names)
+        }
 
     @cached_property
     def _lock(self) -> dict[str, str]:
         try:
-            lines = LOCK.read_text(encoding="utf-8").splitlines()
+            return locked_versions(LOCK)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{LOCK.name} cannot be read ({error}). `git checkout {LOCK.name}` brings it back."
             ) from None
-        pins = (line.partition("#")[0].split(";")[0].partition("==") for line in lines)
-        return {name.strip().lower(): _public(pinned) for name, _, pinned in pins if pinned.strip()}
 
     def _sha256s(self, files: Iterable[Path]) -> dict[str, str]:
         return {_name(file): self._sha256(file) for file in files}
@@ -230,16 +235,9 @@ def _distributions() -> Mapping[str, list[str]]:
     return packages_distributions()
 
 
-def _installed(package: str) -> str | None:
-    try:
-        return _public(version(package))
-    except PackageNotFoundError:
-        return None
-
-
-def _public(package_version: str) -> str:
-    """`2.13.0+cpu` → `2.13.0`"""
-    return package_version.partition("+")[0].strip()
+def _public_here(package: str) -> str | None:
+    found = installed_version(package)
+    return found and public(found)
 
 
 def _shown(value: Any) -> str:

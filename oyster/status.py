@@ -1,7 +1,6 @@
 """What a grid still needs, and why: every trial's state, read from its result, or from what a running one leaves."""
 
 import csv
-import fcntl
 import json
 import os
 import statistics
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from oyster.algorithms import find
 from oyster.grid import Params, Trial, find_grid, trials
 from oyster.key import Key, Tree, differences
+from oyster.runtime.destination import is_held
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import write_text
 from oyster.runtime.key_file import SUFFIX, KeyFile, differing, find_key_file, missing_or_cut
@@ -149,23 +149,9 @@ def _running(keyed: Keyed) -> State | None:
     why = f"iteration {len(seconds)} of {total}"
     if (value := _last_return(scratch / "progress.csv")) is not None:
         why += f", return {value:.2f}"
-    if not _is_locked(scratch):
+    if not is_held(scratch):
         return State(keyed, INTERRUPTED, why, left)
     return State(keyed, TRAINING, why + (f", {in_words(left)} left" if left is not None else ""), left)
-
-
-def _is_locked(scratch: Path) -> bool:
-    try:
-        descriptor = os.open(scratch / "lock", os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _last_return(path: Path) -> float | None:

@@ -5,13 +5,11 @@ reproduces the golden arrays) and to the protocol's counts where draws differ.
 """
 
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import curves
 from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
@@ -19,10 +17,7 @@ from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
-from tests.plain import plain_pearl
 from tests.plain.plain_pearl import ENVIRONMENTS, PlainPearl, Robot, draw_goals
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def settings(environment: str, **changes) -> Settings:
@@ -145,18 +140,3 @@ def test_it_collects_what_the_protocol_says_and_goes_on_as_if_it_had_not_stopped
     assert all(
         torch.equal(mine, plain) for mine, plain in zip(again.q1.parameters(), pearl.q1.parameters(), strict=True)
     )
-
-
-def test_a_curve_takes_the_place_of_a_longer_one_and_of_no_other(tmp_path):
-    path = tmp_path / "curves.csv"
-    for seed, curve in [(2, [3.0]), (1, [1.0, 2.0]), (1, [4.0])]:
-        curves.record(path, ("cheetah-vel", "mlp", seed), curve)
-    rows = curves.recorded(path)[["seed", "iteration", "meta_test_return"]]
-    assert rows.to_numpy().tolist() == [[1, 0, 4], [2, 0, 3]]
-    assert [file.name for file in tmp_path.iterdir()] == ["curves.csv"]
-    assert "| cheetah-vel | mlp, seed 1 | 4.0 |" in curves.table(path, "trial")
-
-
-def test_the_curves_in_the_text_are_the_recorded_ones():
-    summary = plain_pearl.summary()
-    assert summary.count("\n") > 2 and summary + "\n" in (ROOT / "docs" / "reproduction.md").read_text()

@@ -18,7 +18,7 @@ import torch
 from oyster.algorithms.pearl.settings import find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
-from oyster.runtime import provenance
+from oyster.runtime import project, provenance
 from oyster.runtime.errors import InputError
 from oyster.trial.run import run_trial
 
@@ -158,29 +158,27 @@ def test_a_hash_of_json_is_of_its_content():
 @pytest.fixture
 def installed(monkeypatch) -> dict[str, str]:
     """What is installed, so to speak."""
-    versions = dict.fromkeys(provenance.PACKAGES, "1.0.0") | {"torch": "2.13.0+cpu"}
-    monkeypatch.setattr(provenance, "version", versions.__getitem__)
-    return versions
+    found = dict.fromkeys(provenance.PACKAGES, "1.0.0") | {"torch": "2.13.0+cpu"}
+    monkeypatch.setattr(project, "version", found.__getitem__)
+    return found
 
 
 @pytest.fixture
 def off_lock(installed, tmp_path, monkeypatch):
-    """Call it with what the lock and the environment's record say."""
+    """Call it with what the lock says."""
 
-    def told(changes: dict[str, str], python: str | None = None) -> list[str]:
+    def told(changes: dict[str, str]) -> list[str]:
         locked = installed | {"torch": "2.13.0"} | changes
         lines = [f"{name}=={version} \\\n    --hash=sha256:0  # of {name}" for name, version in locked.items()]
         (tmp_path / "requirements.txt").write_text("# made by a tool\n" + "\n".join(lines) + "\n")
-        (tmp_path / "environment.json").write_text(json.dumps({"python": python} if python else {}))
         monkeypatch.setattr(provenance, "LOCK", tmp_path / "requirements.txt")
-        monkeypatch.setattr(provenance, "ENVIRONMENT_RECORD", tmp_path / "environment.json")
         return provenance.environment()["off_lock"]
 
     return told
 
 
 def test_what_is_on_the_lock_is_not_told(off_lock):
-    assert off_lock({}) == off_lock({}, ".".join(platform.python_version_tuple()[:2])) == []  # nor is `+cpu`
+    assert off_lock({}) == []  # nor is `+cpu`
 
 
 @pytest.mark.parametrize("name", provenance.PACKAGES)
@@ -188,13 +186,9 @@ def test_each_package_off_the_lock_is_told_with_both_versions(name, off_lock, in
     assert off_lock({name: "9.9.9"}) == [f"{name} {installed[name]}, locked 9.9.9"]
 
 
-def test_another_python_is_told(off_lock):
-    assert off_lock({}, "3.99") == [f"python {platform.python_version()}, locked 3.99"]
-
-
 def test_a_package_that_is_missing_or_not_locked(off_lock, installed, tmp_path, monkeypatch):
     del installed["gymnasium"]
-    monkeypatch.setattr(provenance, "version", lambda name: installed[name] if name in installed else absent(name))
+    monkeypatch.setattr(project, "version", lambda name: installed[name] if name in installed else absent(name))
     assert off_lock({"gymnasium": "1.0.0"}) == ["gymnasium None, locked 1.0.0"]
     assert provenance.environment()["gymnasium"] is None
     (tmp_path / "requirements.txt").write_text("numpy==2.0.0 ; python_version > '3'  # comment\nscipy>=1\n\n")
@@ -223,16 +217,6 @@ def test_the_environment_names_itself(installed, monkeypatch):
     told = provenance.environment()
     assert (told["runtime"], told["image_digest"]) == ("podman", "sha256:1")
     assert told["variables"] == {"MKL_CBWR": "AVX2"}
-
-
-def test_a_record_of_the_environment_that_cannot_be_read_is_a_problem(off_lock, tmp_path, monkeypatch):
-    off_lock({})
-    assert provenance.environment_problem() is None
-    (tmp_path / "environment.json").write_text("{")
-    assert "is not valid JSON" in provenance.environment_problem()
-    assert provenance.environment()["off_lock"] == []
-    (tmp_path / "environment.json").unlink()
-    assert provenance.environment_problem() is None and provenance.environment()["off_lock"] == []
 
 
 # --- the machine ------------------------------------------------------------------------------------------------------

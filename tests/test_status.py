@@ -15,8 +15,8 @@ from oyster.grid import load_params
 from oyster.key import Tree
 from oyster.report.commands import beside
 from oyster.report.commands import build as build_report
+from oyster.runtime.destination import exclusive
 from oyster.runtime.key_file import find_key_file
-from oyster.runtime.lock import exclusive
 from oyster.runtime.records import scratch_folder, write_csv, write_json
 from oyster.status import (
     FAILED,
@@ -68,6 +68,7 @@ def trained(made_once) -> Path:
 def here(trained, tmp_path, monkeypatch) -> Path:
     """The first trial's folder, in a copy that is the working directory."""
     shutil.copytree(trained, tmp_path / "here")
+    shutil.copy(TINY, tmp_path / "here" / "params.yaml")
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here" / "results" / "tiny" / "point-robot" / "mlp" / "1"
 

@@ -19,6 +19,7 @@ from oyster.runtime.errors import TrialFailure, encoder_at_fault
 from rlkit.torch import pytorch_util as ptu
 
 DEFAULT_ENVIRONMENT = "cheetah-vel"
+FIRST = ("cheetah-vel", "sparse-point-robot", "point-robot")  # of the families of one size
 MLP = ENCODERS / "mlp.py"  # what others are compared with
 NUM_STEPS = 400  # of the short training
 
@@ -62,7 +63,7 @@ def check_encoder(
     """All findings on the encoder in `file`, at one environment's sizes (without one: the default's, and the must-have
     subset at every other's). InputError for an unreadable file or an unknown environment or preset.
     """
-    environments = [environment] if environment else _environments(params, preset)
+    environments = [environment] if environment else _of_each_size(_environments(params, preset))
     main = DEFAULT_ENVIRONMENT if DEFAULT_ENVIRONMENT in environments else environments[0]
     settings = {name: _settings(params, name, file.stem, preset) for name in environments}
     encoder_class = load_encoder_class(file)
@@ -80,8 +81,8 @@ def check_encoder(
                 subject = Subject(encoder_class, settings[name], load_family(name))
                 findings.append(_finding(f"sizes of {name}", _must_have, subject))
         findings.append(_finding("parameters", _parameters, candidate))
-        if timing:
-            findings.extend(_costs(encoder_class, file.stem, params, preset))
+        if timing and MLP.is_file():
+            findings.extend(_costs(encoder_class, file.stem, params, preset, main))
     return findings
 
 
@@ -103,21 +104,22 @@ def _must_have(subject: Subject) -> str:
 
 
 def _parameters(subject: Subject) -> Note:
-    mlp = Subject(
-        load_encoder_class(MLP), subject.settings.model_copy(update={"encoder_arguments": {}}), subject.family
-    )
+    each_of = [subject]
+    if MLP.is_file():  # outside a project there is none to compare with
+        settings = subject.settings.model_copy(update={"encoder_arguments": {}})
+        each_of.append(Subject(load_encoder_class(MLP), settings, subject.family))
     counts = []
-    for each in (subject, mlp):
+    for each in each_of:
         encoder = each.construct()
         each.posterior(encoder, each.context(2, 8))  # layers may take their size from the first input
         counts.append(sum(parameter.numel() for parameter in encoder.parameters()))
-    own, reference = counts
-    return Note("info", f"{own:,}, {own / reference:.2f} times those of mlp ({reference:,})")
+    own, *mlp = counts
+    return Note("info", f"{own:,}" + "".join(f", {own / each:.2f} times those of mlp ({each:,})" for each in mlp))
 
 
-def _costs(encoder_class: type, encoder: str, params: Params, preset: str) -> list[Finding]:
+def _costs(encoder_class: type, encoder: str, params: Params, preset: str, main: str) -> list[Finding]:
     grid = params.grids.get(preset)
-    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else (_environments(params, preset), 1)
+    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else ([main], 1)
     mlp_class, costs = load_encoder_class(MLP), []
     for environment in environments:
         own, mlp = (
@@ -144,6 +146,15 @@ def _costs(encoder_class: type, encoder: str, params: Params, preset: str) -> li
 def _environments(params: Params, preset: str) -> list[str]:
     """Those for which the preset has an evaluation; where there is none the first one, which will say so."""
     return evaluated_families(params, preset) or families()[:1]
+
+
+def _of_each_size(environments: list[str]) -> list[str]:
+    """One environment for each pair of observation and action sizes, the benchmark's before others."""
+    by_size: dict[tuple[int, int, bool], str] = {}
+    for name in sorted(environments, key=lambda name: name not in FIRST):
+        family = load_family(name)
+        by_size.setdefault((family.observation_dim, family.action_dim, family.sparse), name)
+    return [name for name in environments if name in by_size.values()]
 
 
 def _settings(params: Params, environment: str, encoder: str, preset: str) -> Settings:

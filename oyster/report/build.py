@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from oyster.key import Key
-from oyster.report import folder, page, paper
+from oyster.report import page, paper
 from oyster.report.figures import FIGURES, FigureSpec, Svg
 from oyster.report.read.grid import Grid
 from oyster.report.read.results import Results, load
 from oyster.report.text import plain
+from oyster.runtime.destination import partial, require_free, swap
 from oyster.runtime.key_file import write_key_file
+
+# What a report's folder may hold, hence may lose; `figures` is of reports of before.
+REPORT = ("index.html", "tables", "figures", "headline.md", "headline.tex", "results.parquet", "*.key.json")
 
 
 def build(grid: Grid, results_folder: Path, out: Path, key: Key | None = None, remarks: Iterable[str] = ()) -> Results:
@@ -19,16 +23,17 @@ def build(grid: Grid, results_folder: Path, out: Path, key: Key | None = None, r
 
     The same results give the same bytes, wherever `out` is. With `key` its key file too, written last.
     """
-    out = folder.replaceable(out)
+    out = out.resolve()
+    require_free("--out", out, REPORT)
     results = load(results_folder, grid, remarks)
     drawn = draw(results)
     command = plain(shlex.join(["python", "-m", "oyster", "report", grid.name]))
-    partial = folder.partial(out)
-    taken = paper.write_all(results, partial)
-    (partial / "index.html").write_text(page.render(results, drawn, taken, command), encoding="utf-8", newline="")
+    staged = partial(out)
+    taken = paper.write_all(results, staged)
+    (staged / "index.html").write_text(page.render(results, drawn, taken, command), encoding="utf-8", newline="")
     if key:
-        write_key_file(partial, key.text, key.parts, [partial / "index.html"])
-    folder.swap(partial, out)
+        write_key_file(staged, key.text, key.parts, [staged / "index.html"])
+    swap(staged, out)
     return results
 
 
@@ -38,11 +43,12 @@ def build_paper(grid: Grid, results_folder: Path, out: Path) -> list[str]:
     printed = [*(table.name for table in paper.all_tables(results)), paper.HEADLINE]
     ours = [f"{spec.kind}_*.{form}" for spec in FIGURES for form in ("svg", "pdf")]
     ours += [f"{name}.{form}" for name in printed for form in ("tex", "md")]
-    out = folder.replaceable(out, ours, "--paper")
+    out = out.resolve()
+    require_free("--paper", out, ours)
     drawn = draw(results)
-    partial = folder.partial(out)
-    paper.write_paper(results, drawn, partial)
-    folder.swap(partial, out)
+    staged = partial(out)
+    paper.write_paper(results, drawn, staged)
+    swap(staged, out)
     return sorted(path.name for path in out.iterdir())
 
 

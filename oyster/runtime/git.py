@@ -1,27 +1,30 @@
-"""The one way to ask git: about this tree, and the same whatever the user's environment and configuration say."""
+"""The one way to ask git: about the tree that is named, and the same whatever the user's environment says."""
 
 import os
 import subprocess
 from pathlib import Path
 
-# Set inside hooks and by some tools: they would make git answer about another repository, or in another form.
-MISLEADING = (
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS",
-    "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
-)  # fmt: skip
+from oyster.runtime.files import printable
 
 
-def run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """`git ARGUMENTS` in `root`: output as bytes. Where git is not installed it fails with exit code 127."""
-    environment = {name: value for name, value in os.environ.items() if name not in MISLEADING} | {"LC_ALL": "C"}
+def run_git(root: Path, *arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess:
+    """`git ARGUMENTS` in `root`: output as bytes. Where git is not installed it fails with exit code 127.
+
+    Variables that would send git to another repository or have it say more are dropped; those that name configuration
+    stay, as an administrator allows a repository through them.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith("GIT_CONFIG")
+    }
     command = ["git", *arguments]
     try:
-        return subprocess.run(command, cwd=root, capture_output=True, env=environment)
+        return subprocess.run(command, cwd=root, input=given, capture_output=True, env=kept | {"LC_ALL": "C"})
     except FileNotFoundError:
         return subprocess.CompletedProcess(command, 127, b"", b"git is not on the PATH")
 
 
 def said(process: subprocess.CompletedProcess) -> str:
     """What git complained of, in one line."""
-    return " ".join(process.stderr.decode(errors="replace").split())
+    return printable(" ".join(process.stderr.decode("utf-8", "replace").split()))

@@ -6,18 +6,16 @@ import os
 import platform
 import resource
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import counts, printable, source_files
 from oyster.runtime.git import run_git, said
-from oyster.runtime.records import read_json
+from oyster.runtime.project import installed_version, locked_versions, public
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements.txt"
-ENVIRONMENT_RECORD = ROOT / "docker" / "environment.json"
 PACKAGES = ("torch", "mujoco", "gymnasium", "numpy", "safetensors")  # those that a trial computes with
 # Only what can change a result counts as dirty: what trials write does not.
 SOURCES = ("oyster", "encoders", "docker", "params.yaml", "dvc.yaml", "requirements.txt")
@@ -57,8 +55,8 @@ def commit() -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Identity of the environment: the lock, and each version that matters, with those that are off the lock."""
-    installed = {name: _version(name) for name in PACKAGES}
-    locked = _locked_versions()
+    installed = {name: installed_version(name) for name in PACKAGES}
+    locked = locked_versions(LOCK) if LOCK.exists() else {}
     return {
         "runtime": os.environ.get("OYSTER_RUNTIME", "host"),
         "image_digest": os.environ.get("OYSTER_IMAGE_DIGEST"),
@@ -66,22 +64,12 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         **installed,
         "off_lock": [
-            f"{name} {installed[name]}, locked {locked[name]}"
-            for name in PACKAGES
-            if name in locked and _public(installed[name]) != _public(locked[name])
-        ]
-        + [f"python {platform.python_version()}, locked {python}" for python in _other_python(_recorded_python())],
+            f"{name} {here}, locked {locked[name]}"
+            for name, here in installed.items()
+            if name in locked and public(here or "none") != locked[name]
+        ],
         "variables": {name: os.environ[name] for name in ARITHMETIC_VARIABLES if name in os.environ},
     }
-
-
-def environment_problem() -> str | None:
-    """Why docker/environment.json tells nothing, in words; None where it is readable or was never made."""
-    try:
-        _read_environment_record()
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def hardware(device: str) -> dict[str, Any]:
@@ -154,40 +142,6 @@ def _content(path: Path) -> tuple[str, bytes]:
         return "executable" if os.access(path, os.X_OK) else "file", path.read_bytes()
     except OSError as error:
         return "unreadable", (error.strerror or "cannot be read").encode()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _public(package_version: str | None) -> str | None:
-    """`2.13.0+cpu` → `2.13.0`"""
-    return package_version and package_version.partition("+")[0]
-
-
-def _locked_versions() -> dict[str, str]:
-    if not LOCK.exists():
-        return {}
-    pins = (line.partition("#")[0].split(";")[0].strip() for line in LOCK.read_text().splitlines())
-    return {name.strip(): pinned.split()[0] for name, _, pinned in (pin.partition("==") for pin in pins) if pinned}
-
-
-def _read_environment_record() -> dict:
-    return read_json(ENVIRONMENT_RECORD) if ENVIRONMENT_RECORD.exists() else {}
-
-
-def _recorded_python() -> str | None:
-    try:
-        return _read_environment_record().get("python")
-    except InputError:  # environment_problem says so
-        return None
-
-
-def _other_python(locked: str | None) -> list[str]:
-    return [locked] if locked and ".".join(platform.python_version_tuple()[:2]) != locked else []
 
 
 def _cpu_info() -> dict[str, str]:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from oyster.runtime.destination import check_place, require_free
 from oyster.runtime.errors import InputError, describe
-from oyster.runtime.files import counts, sync, sync_tree, write_text
+from oyster.runtime.files import sync, sync_tree, write_text
 
 WEIGHTS = "weights.safetensors"
 RUNNING = "running.json"  # in the scratch of a trial that runs: its seconds by iteration
@@ -61,17 +62,11 @@ def check_destination(out: Path, weights: Path | None = None, *, replace: bool =
     for option, place in (("--out", out), ("--weights", weights)):
         if place is not None:
             check_place(option, place)
-    if not out.exists():
-        return
-    if is_whole(out) and not replace:
+            if (place / WEIGHTS).is_dir():
+                raise InputError(f"{str(place / WEIGHTS)!r} is a folder where a file belongs. Remove it.")
+    if out.exists() and is_whole(out) and not replace:
         raise InputError(f"{str(out)!r} already holds a result. Remove it first, or give another folder as --out.")
-    names = {path.name for path in out.iterdir() if counts(path.relative_to(out)) and not path.match("*.key.json")}
-    foreign = sorted(names - {*RESULT_FILES, WEIGHTS})
-    if foreign:
-        raise InputError(
-            f"--out {str(out)!r} holds other files ({', '.join(map(repr, foreign[:3]))}). Give a folder of its own as "
-            "--out."
-        )
+    require_free("--out", out, (*RESULT_FILES, WEIGHTS, "*.key.json"))
 
 
 def publish(result: Path, out: Path, weights: Path | None) -> None:
@@ -117,27 +112,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{str(path)!r} holds {type(content).__name__}; expected a mapping.")
     return content
-
-
-def check_place(option: str, place: Path) -> None:
-    """InputError where `place` can be no folder that is written whole and renamed into place."""
-    if not place.name or "\0" in str(place):
-        raise InputError(f"{option} {str(place)!r} names no folder that a result could have to itself.")
-    if place.is_symlink() and not place.exists():
-        raise InputError(f"{option} {str(place)!r} is a link to nothing; expected a folder, or a name that is free.")
-    if place.exists() and not place.is_dir():
-        raise InputError(f"{option} {str(place)!r} is a file; expected a folder, or a name that is still free.")
-    if place.exists() and os.path.ismount(place):
-        raise InputError(f"{option} {str(place)!r} is where a disk is mounted, and cannot be replaced. Name one in it.")
-    if place.exists() and Path.cwd().resolve().is_relative_to(place.resolve()):
-        raise InputError(f"{option} {str(place)!r} is, or holds, the folder that you are in. Name one of its own.")
-    existing = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
-    if not existing.is_dir():
-        raise InputError(f"{option} {str(place)!r} lies below {str(existing)!r}, which is a file.")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {str(place)!r}: {str(existing)!r} may not be written. Fix its permissions.")
-    if (place / WEIGHTS).is_dir():
-        raise InputError(f"{str(place / WEIGHTS)!r} is a folder where a file belongs. Remove it.")
 
 
 def _spoilt(file: Path) -> str | None:

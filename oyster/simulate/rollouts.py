@@ -6,7 +6,6 @@ trajectories behind the recorded returns; the comparison with them is told.
 
 import csv
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,11 +18,11 @@ from oyster import algorithms
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.runtime import seeds
+from oyster.runtime.destination import exclusive, remove, require_free, swap
 from oyster.runtime.errors import InputError, describe
-from oyster.runtime.files import counts, file_sha256, sync_tree
+from oyster.runtime.files import file_sha256, sync_tree
 from oyster.runtime.key_file import differing, find_key_file
-from oyster.runtime.lock import exclusive, remove
-from oyster.runtime.records import WEIGHTS, check_place, find_weights, problems, read_json, scratch_folder, write_csv
+from oyster.runtime.records import WEIGHTS, find_weights, problems, read_json, scratch_folder, write_csv
 from oyster.simulate import render
 from oyster.trial.meta_test import MetaTest, meta_test
 from oyster.trial.run import Trial
@@ -217,8 +216,7 @@ def write_simulation(
 
     An earlier simulation there is replaced. InputError where `out` holds anything else.
     """
-    check_place("--out", out)
-    _check_destination(out)
+    require_free("--out", out, (*TABLES, PLOT, VIDEO.format("*"), STILL.format("*")))
     scratch = scratch_folder(out)
     with exclusive(scratch):
         try:
@@ -227,9 +225,7 @@ def write_simulation(
             staged.mkdir()
             _write(simulation, tasks, staged, video, say)
             sync_tree(staged)
-            if out.exists():
-                os.replace(out, scratch / "replaced")
-            os.replace(staged, out)
+            swap(staged, out)
         finally:
             remove(scratch)
     return sorted(out.iterdir())
@@ -276,14 +272,3 @@ def _identity(simulation: Simulation, trajectory: render.Trajectory) -> list[Any
 
 def _axes(width: int) -> Sequence[str]:
     return "xyz"[:width] if width <= 3 else [str(axis) for axis in range(width)]
-
-
-def _check_destination(out: Path) -> None:
-    pictures = {path.name for name in (VIDEO, STILL) for path in out.glob(name.format("*"))}
-    present = {path.name for path in out.glob("*") if counts(Path(path.name))}
-    foreign = sorted(present - {*TABLES, PLOT, *pictures})
-    if foreign:
-        raise InputError(
-            f"--out {str(out)!r} holds other files ({', '.join(map(repr, foreign[:3]))}). Give a folder of its own as "
-            "--out."
-        )

@@ -16,17 +16,16 @@ from oyster.envs import load_family
 from oyster.envs.contract import require_family
 from oyster.runtime import provenance, seeds
 from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint, join, split
+from oyster.runtime.destination import check_place, exclusive, remove
 from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
 from oyster.runtime.errors import InputError, Stopped, TrialFailure
 from oyster.runtime.files import file_sha256, printable
 from oyster.runtime.key_file import write_key_file
-from oyster.runtime.lock import exclusive, remove
 from oyster.runtime.records import (
     RESULT_FILES,
     RUNNING,
     WEIGHTS,
     check_destination,
-    check_place,
     is_whole,
     publish,
     read_json,
@@ -243,10 +242,7 @@ def settings_sha256(settings: Settings) -> str:
 
 def _origin(trial: Trial) -> dict:
     """All of provenance.json that is known before training."""
-    commit = provenance.commit()
-    problem = provenance.environment_problem()
-    return commit | {
-        "unreadable": commit["unreadable"] + ([problem] if problem else []),
+    return provenance.commit() | {
         "settings": trial.settings.model_dump(mode="json"),
         "settings_sha256": settings_sha256(trial.settings),
         **_hashes(trial.sources),

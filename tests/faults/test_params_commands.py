@@ -30,7 +30,7 @@ def copy(tmp_path) -> Path:
     """What Snakemake and DVC read, where it can be spoilt."""
     for name in ("oyster", "docker", "profiles", "reports", "encoders"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "benchmark"))
-    for name in ("Snakefile", "dvc.yaml", "params.yaml", "requirements.txt", ".python-version"):
+    for name in ("Snakefile", "dvc.yaml", "params.yaml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 

@@ -12,13 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from oyster.algorithms.pearl.agent import Agent, encoder_sizes
+from oyster.algorithms.pearl.encoder_file import load_encoder_class
+from oyster.algorithms.pearl.gradient_step import Batch, GradientStep
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from oyster.algorithms.pearl.agent import Agent, encoder_sizes  # noqa: E402
-from oyster.algorithms.pearl.encoder_file import load_encoder_class  # noqa: E402
-from oyster.algorithms.pearl.gradient_step import Batch, GradientStep  # noqa: E402
-
 HYPERPARAMETERS = {
     "learning_rate": 3e-4,
     "discount": 0.99,

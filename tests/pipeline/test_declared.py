@@ -69,10 +69,13 @@ def test_what_is_not_deterministic_or_not_finished_enters_no_hash(project):
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [("PYTHON=python3.99", "python3.99 is not installed"), ("TORCH=rocm", "only TORCH=cpu is known")],
+    [
+        ("PYTHON=python3.99", "None of python3.99 can make a virtual environment"),
+        ("TORCH=rocm", "only TORCH=cpu is known"),
+    ],
 )
 def test_make_says_what_it_cannot_use_and_sets_up_nothing(tmp_path, given, message):
-    for name in ("Makefile", "requirements.txt", ".python-version"):
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     done = subprocess.run(["make", "demo", given], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0 and message in done.stdout

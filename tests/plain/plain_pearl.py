@@ -4,14 +4,13 @@ It shares nothing with the engine but the settings: one environment, one task an
 modules in float32, five optimisers, random draws of its own in an order of its own. Where it and a trial of the
 benchmark learn alike, that is no accident of one implementation. A control, not a twin: no number is the same.
 
-`python tests/plain/plain_pearl.py --env sparse-point-robot --seed 0` trains at the benchmark's budget, records the
-learning curve, as it grows, in benchmarks/plain_pearl.csv and prints the table of docs/reproduction.md. Killed? Run the
-same command again: it goes on from the iteration that was finished last.
+`python -m tests.plain.plain_pearl --env sparse-point-robot --seed 0` trains at the benchmark's preset and prints the
+learning curve as it grows. Killed? Run the same command again: it goes on from the iteration that was finished last.
+What it gave stands in docs/measured/plain_pearl.csv.
 """
 
 import os
 import pickle
-import sys
 from pathlib import Path
 
 import click
@@ -19,14 +18,10 @@ import numpy as np
 import torch
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from benchmarks import curves
 from oyster.algorithms.pearl.settings import Settings
 from oyster.grid import load_params, trial_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-CURVES = ROOT / "benchmarks" / "plain_pearl.csv"
 STATES = ROOT / "results" / "plain-pearl"  # which git does not keep
 HORIZON = 20  # steps of a trajectory
 ENVIRONMENTS = ["point-robot", "sparse-point-robot"]
@@ -243,7 +238,7 @@ class PlainPearl:
 
 
 def train(environment: str, seed: int) -> None:
-    """Train, or go on training, and record the curve as it grows."""
+    """Train, or go on training, and print the curve as it grows."""
     settings = trial_settings(
         load_params(ROOT / "params.yaml"), environment=environment, agent="mlp", seed=seed, preset="benchmark"
     )
@@ -255,25 +250,18 @@ def train(environment: str, seed: int) -> None:
         partial = state.with_suffix(".partial")
         partial.write_bytes(pickle.dumps(pearl))
         os.replace(partial, state)
-        curves.record(CURVES, (environment, "mlp", seed), pearl.curve)
-        click.echo(f"seed {seed}: {pearl.curve[-1]:.2f} after iteration {len(pearl.curve) - 1}", err=True)
-
-
-def summary() -> str:
-    """In Markdown: each trial's curve, as far as it has come."""
-    return curves.table(CURVES, "trial, plain, in float32")
+        click.echo(f"{environment}, seed {seed}: {pearl.curve[-1]:.2f} after iteration {len(pearl.curve) - 1}")
 
 
 @click.command()
 @click.option("--env", "environment", type=click.Choice(ENVIRONMENTS), default="sparse-point-robot")
-@click.option("--seed", "seeds", type=int, multiple=True, help="To train; without any, only print.")
+@click.option("--seed", "seeds", type=int, multiple=True, required=True)
 def main(environment: str, seeds: tuple[int, ...]) -> None:
-    """Train what is not finished yet, one trial after the other, then print all curves."""
+    """Train what is not finished yet, one trial after the other."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     for seed in seeds:
         train(environment, seed)
-    print(summary(), end="")
 
 
 if __name__ == "__main__":

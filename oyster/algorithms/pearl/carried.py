@@ -21,14 +21,13 @@ import torch
 from torch import nn
 
 from oyster.algorithms.pearl import encoder_state
-from oyster.algorithms.pearl.encoder_file import load_encoder_class
+from oyster.algorithms.pearl.encoder_file import global_switches, load_encoder_class
 from oyster.algorithms.pearl.encoder_state import is_lazy
 from oyster.algorithms.pearl.subject import TOLERANCE, Breach, Subject, difference, gradients, listed
 from oyster.rl.state import load_weights
 from oyster.runtime.checkpoint import Checkpoint, from_bytes, to_bytes
 from oyster.runtime.errors import InputError, describe
 from oyster.runtime.local_files import local_reads
-from oyster.runtime.switches import global_switches
 
 DEEPEST = 12  # of the walk through objects
 

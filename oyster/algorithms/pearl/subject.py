@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from oyster.algorithms.pearl.agent import encoder_sizes
+from oyster.algorithms.pearl.encoder_file import global_switches
 from oyster.algorithms.pearl.posterior import Posterior, infer_posterior
 from oyster.algorithms.pearl.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.rl.state import load_weights
 from oyster.runtime import seeds
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
-from oyster.runtime.switches import global_switches
 from rlkit.torch import pytorch_util as ptu
 
 TOLERANCE = 1e-4  # relative; float32 sums in another order differ by some 1e-6

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from oyster.report.read.git import git, said
 from oyster.report.read.grid import InputError, read_grid
 from oyster.report.read.results import Results, load
 from oyster.report.text import shown
+from oyster.runtime.git import run_git, said
 
 
 class Revision(NamedTuple):
@@ -30,7 +30,7 @@ def read_revision(repository: Path, name: str, grid: str, folder: Path) -> Revis
     called = shown(name) if commit.startswith(name) else f"{shown(name)} ({commit[:10]})"
     places = ["params.yaml", f"results/{grid}"]
     for place in places:
-        if _git(repository, "cat-file", "-e", f"{commit}:{place}").returncode:
+        if run_git(repository, "cat-file", "-e", f"{commit}:{place}").returncode:
             raise InputError(
                 f"{called} holds no {shown(place)}. Give a commit that does, or a grid whose results are in git."
             )
@@ -48,11 +48,11 @@ def read_revision(repository: Path, name: str, grid: str, folder: Path) -> Revis
 
 def _take_out(repository: Path, commit: str, places: list[str], folder: Path) -> None:
     """Write the files that a commit has at `places`, byte for byte: no configuration or attribute edits them."""
-    listed = _known(_git(repository, "ls-tree", "-r", "-z", "--full-tree", commit, "--", *places), commit)
+    listed = _known(run_git(repository, "ls-tree", "-r", "-z", "--full-tree", commit, "--", *places), commit)
     entries = [entry.partition(b"\t") for entry in listed.split(b"\0") if entry]
     files = {path: about.split()[2] for about, _, path in entries if about.startswith(b"100")}  # no links, no modules
     hashes = b"".join(name + b"\n" for name in files.values())
-    contents = io.BytesIO(_known(_git(repository, "cat-file", "--batch", given=hashes), commit))
+    contents = io.BytesIO(_known(run_git(repository, "cat-file", "--batch", given=hashes), commit))
     for path in files:
         size = int(contents.readline().split()[2])
         place = folder / os.fsdecode(path)
@@ -68,17 +68,12 @@ def _known(process: subprocess.CompletedProcess, commit: str) -> bytes:
 
 
 def _resolve(repository: Path, name: str) -> str:
-    found = _git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    found = run_git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if found.returncode:
-        inside = _git(repository, "rev-parse", "--git-dir")
+        inside = run_git(repository, "rev-parse", "--git-dir")
+        if inside.returncode == 127:
+            raise InputError("git is needed to read results at a commit, and is not installed.")
         if inside.returncode:
             raise InputError(f"{shown(repository.resolve())} is in no git repository: {said(inside)}")
         raise InputError(f"git knows no commit {name!r}. Give a hash, a branch, a tag, or HEAD~1 and the like.")
     return found.stdout.decode().strip()
-
-
-def _git(repository: Path, *arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess:
-    try:
-        return git(repository, *arguments, given=given)
-    except FileNotFoundError as error:
-        raise InputError("git is needed to read results at a commit, and is not installed.") from error

@@ -9,13 +9,14 @@ from tempfile import TemporaryDirectory
 
 from markupsafe import Markup
 
-from oyster.report import folder, page, tables
+from oyster.report import page, tables
 from oyster.report.compare.cells import VERDICTS, Cell, cells_table, compare, joint_grid, trials_table
 from oyster.report.compare.revisions import Revision, read_revision
 from oyster.report.figures import FIGURES
 from oyster.report.inline import inline_svg
 from oyster.report.origins import origins
 from oyster.report.read.grid import Grid
+from oyster.runtime.destination import partial, require_free, swap
 
 KINDS = ("returns", "learning_environment_steps", "adaptation")  # the figures that are worth seeing twice
 FILES = {
@@ -29,7 +30,8 @@ def side_by_side(repository: Path, names: tuple[str, str], grid: str, out: Path)
 
     names: two commits, as git understands them. The same commits give the same bytes, wherever `out` is.
     """
-    out = folder.replaceable(out)
+    out = out.resolve()
+    require_free("--out", out, ("index.html", "tables"))
     with TemporaryDirectory() as temporary:
         sides = [
             read_revision(repository, name, grid, Path(temporary) / side)
@@ -37,12 +39,12 @@ def side_by_side(repository: Path, names: tuple[str, str], grid: str, out: Path)
         ]
         cells = compare(*(side.results for side in sides))
         text = _render(sides, cells, grid)
-    partial = folder.partial(out)
-    (partial / "tables").mkdir()
-    tables.write_csv(cells_table(cells), partial / "tables" / "cells.csv")
-    tables.write_csv(trials_table(cells), partial / "tables" / "trials.csv")
-    (partial / "index.html").write_text(text, encoding="utf-8", newline="")
-    folder.swap(partial, out)
+    staged = partial(out)
+    (staged / "tables").mkdir()
+    tables.write_csv(cells_table(cells), staged / "tables" / "cells.csv")
+    tables.write_csv(trials_table(cells), staged / "tables" / "trials.csv")
+    (staged / "index.html").write_text(text, encoding="utf-8", newline="")
+    swap(staged, out)
     return cells
 
 

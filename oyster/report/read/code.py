@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from oyster.report.read.git import git
+from oyster.runtime.git import run_git
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,9 +24,8 @@ def same_code(commits: Iterable[str]) -> dict[str, str]:
 
 def how_to_look_up() -> str:
     """Why commits are not known here, and what gives them."""
-    try:
-        shallow = git(ROOT, "rev-parse", "--is-shallow-repository")
-    except OSError:
+    shallow = run_git(ROOT, "rev-parse", "--is-shallow-repository")
+    if shallow.returncode == 127:
         return "git is not installed here: build the report where it is"
     if shallow.returncode:
         return "this is no git clone: build the report in one"
@@ -44,13 +43,13 @@ def _content(commit: str) -> str | None:
         paths = [re.sub(r"/\$\{item\.env\}\.py$", "", path) for path in stage["deps"]]  # all families, whichever
         paths = [path for path in paths if "${item." not in path and path != "docker/environment.json"]
         return stage["cmd"] + _output("rev-parse", *(f"{commit}:{path}" for path in paths))
-    except (LookupError, OSError, ValueError, RecursionError, yaml.YAMLError, TypeError):
+    except (LookupError, ValueError, RecursionError, yaml.YAMLError, TypeError):
         return None
 
 
 def _output(*arguments: str) -> str:
     """What a git command prints. LookupError where it does not know."""
-    process = git(ROOT, *arguments)
+    process = run_git(ROOT, *arguments)
     if process.returncode:
         raise LookupError(arguments)
     return process.stdout.decode("utf-8")

@@ -1,5 +1,6 @@
 """The files of one trial, read and believed only as far as they make sense, each alone and beside metrics.json."""
 
+import glob
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -93,7 +94,7 @@ def read_outcome(place: Path, identity: dict) -> tuple[dict, dict | None]:
     blank = {"reason": "", "failed_iteration": None, "meta_test_return": None, "meta_test_return_last5": None}
     try:
         if not (place / "metrics.json").exists():
-            begun = place.with_name(place.name + ".partial").is_dir()
+            begun = any(place.parent.glob(f"{glob.escape(place.name)}.*partial"))
             reason = "begun, and not ended (running, or interrupted)" if begun else "not run yet"
             return blank | {"status": "missing", "reason": reason}, None
         metrics = read_metrics(place / "metrics.json", identity)

@@ -1,12 +1,59 @@
-"""How a command ends: a paragraph and an exit code for each way in which it can fail."""
+"""Between a shell and a command: paths as they are typed, names completed, and how a command ends."""
 
 import errno
 import sys
+from pathlib import Path
 
 import click
 
 from oyster.runtime.errors import InputError, MachineError, TrialFailure, describe
 from oyster.runtime.files import printable
+
+
+class _UserPath(click.Path):
+    """A path as a user types it, from the folder that the command was started in; commands run in the project's."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value, param, context):
+        typed = isinstance(value, str)  # and not a default
+        path = super().convert(value, param, context)
+        started = context.find_root().obj
+        return started / path if typed and started != Path.cwd() else path
+
+
+class _NameOrPath(click.ParamType):
+    """A name, or what reads like a path (a slash, or .py or .json at its end), from the folder of the start."""
+
+    name = "name or file"
+
+    def convert(self, value, param, context):
+        is_path = value.endswith((".py", ".json")) or "/" in value
+        started = context.find_root().obj
+        return str(started / value) if is_path and started != Path.cwd() else value
+
+
+PATH, NAME_OR_PATH, PARAMS_FILE = _UserPath(), _NameOrPath(), Path("params.yaml")
+
+
+def names_of(of: str):
+    """Shell completion by the names that params.yaml or the engine has."""
+
+    def complete(context, param, incomplete: str) -> list[str]:
+        from oyster.envs import families
+        from oyster.grid import load_params
+
+        try:
+            known = families() if of == "families" else getattr(load_params(), of)
+        except InputError:
+            known = ()
+        return [name for name in known if name.startswith(incomplete)]
+
+    return complete
+
+
+# --- how a command ends -----------------------------------------------------------------------------------------------
 
 
 class Group(click.Group):
