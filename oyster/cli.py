@@ -33,7 +33,7 @@ def main(context: click.Context) -> None:
     if context.invoked_subcommand == "check" and find_project(context.obj) is None:
         return
     root = require_project(context.obj)
-    if root != context.obj.resolve():
+    if root.resolve() != context.obj.resolve():
         os.chdir(root)
 
 

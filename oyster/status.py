@@ -130,7 +130,7 @@ def _finished(keyed: Keyed, found: KeyFile) -> State:
         why = f"not of the lock: {'; '.join(found.off_lock)}"
     elif not why and not find_weights(keyed.folder).exists():
         why = "weights not here"
-    size = sum(file["size"] for file in found.files.values())
+    size = sum(file.size for file in found.files.values())
     word = FAILED if failure else UP_TO_DATE
     return State(keyed, word, why, recorded.get("wall_seconds"), recorded.get("peak_memory_mb"), size)
 

@@ -83,7 +83,7 @@ def test_another_key_than_expected_is_refused_before_training(tmp_path):
 @pytest.fixture
 def clone(tmp_path) -> Path:
     """A tree that may be edited."""
-    for name in ("oyster", "encoders", "docker", "requirements.txt", "tests/faults/tiny.yaml"):
+    for name in ("oyster", "encoders", "docker", "params.yaml", "requirements.txt", "tests/faults/tiny.yaml"):
         place = tmp_path / "tree" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         ignore = shutil.ignore_patterns("__pycache__", "images")

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tabulate import tabulate
 
 from oyster.report import answer, best_fixed, published, tables
 from oyster.report.read.provenance import PROVENANCE
@@ -81,7 +82,7 @@ def figure_file(kind: str, panel: str) -> str:
 def write_headline(results: Results, folder: Path) -> None:
     """Write headline.md and headline.tex: what README shows."""
     rows = headline(results)
-    _write(folder / f"{HEADLINE}.md", _pipes([[_escape_markdown(cell) for cell in row] for row in rows]))
+    _write(folder / f"{HEADLINE}.md", _pipes([[_escape_markdown(cell) for cell in row] for row in rows], "left"))
     escaped = [[_escape_latex(cell).replace(words.MINUS, "$-$") for cell in row] for row in rows]
     _write(folder / f"{HEADLINE}.tex", _tabular(_caption_of_cells(results), "l" * len(rows[0]), escaped))
 
@@ -159,8 +160,8 @@ def latex(table: Table) -> str:
 def markdown(table: Table) -> str:
     """A pipe table under its caption."""
     columns, rows = _printed(table, _escape_markdown)
-    rules = ["---:" if pd.api.types.is_numeric_dtype(table.frame[name]) else "---" for name in table.printed]
-    return f"{_escape_markdown(table.caption)}\n\n{_pipes([columns, *rows], rules)}"
+    kinds = ["right" if pd.api.types.is_numeric_dtype(table.frame[name]) else "left" for name in table.printed]
+    return f"{_escape_markdown(table.caption)}\n\n{_pipes([columns, *rows], *kinds)}"
 
 
 def _tabular(caption: str, kinds: str, rows: Sequence[Sequence[str]]) -> str:
@@ -179,10 +180,12 @@ def _tabular(caption: str, kinds: str, rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _pipes(rows: Sequence[Sequence[str]], rules: Sequence[str] | None = None) -> str:
-    """Heads and rows, whose cells are escaped."""
+def _pipes(rows: Sequence[Sequence[str]], *sides: str) -> str:
+    """Heads and rows, whose cells are escaped; the side that columns keep to, the last one's for the rest."""
     heads, *rest = rows
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, rules or ["---"] * len(heads), *rest))
+    sides = [*sides, *[sides[-1]] * (len(heads) - len(sides))]
+    table = tabulate(rest, heads, tablefmt="pipe", colalign=sides if rest else None, disable_numparse=True)
+    return table + "\n"
 
 
 def _printed(table: Table, escape: Callable[[str], str], minus: str = "-") -> tuple[list[str], list[list[str]]]:

@@ -7,27 +7,29 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from pydantic import Field, ValidationError
 
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import write_text
-from oyster.runtime.records import WEIGHTS, find_weights, read_json
+from oyster.runtime.records import WEIGHTS, Recorded, find_weights, read_json
 
 SUFFIX = ".key.json"
 
 
-class KeyFile(NamedTuple):
-    """`files`: name → MD5 (DVC's hash, so that dvc.lock says the same) and size.
+class Fingerprint(Recorded):
+    md5: str  # DVC's hash, so that dvc.lock says the same
+    size: int
 
-    `off_lock`: packages of other versions than the lock's. `kept`: its older keys, a mapping each.
-    """
 
-    path: Path
+class KeyFile(Recorded):
     key: str
     parts: dict[str, Any]
-    files: dict[str, dict[str, Any]]
-    off_lock: list[str]
-    kept: list[dict[str, Any]]
+    files: dict[str, Fingerprint]
+    off_lock: list[str] = Field(default_factory=list)  # packages of other versions than the lock's
+    kept: list[dict[str, Any]] = Field(default_factory=list)  # its older keys, a mapping each
+    path: Path = Field(exclude=True)
 
 
 def write_key_file(
@@ -42,10 +44,10 @@ def write_key_file(
 ) -> Path:
     """Into `folder`, of `files`, and of `recorded` ones that are elsewhere. Returns its path."""
     fingerprints = {file.name: _fingerprint(file) for file in files} | dict(recorded or {})
-    content = {"key": key, "parts": dict(parts), "files": fingerprints}
-    content |= {"off_lock": list(off_lock), "kept": list(kept)}
     path = folder / f"{key}{SUFFIX}"
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    content = {"key": key, "parts": dict(parts), "files": fingerprints, "off_lock": [*off_lock], "kept": [*kept]}
+    text = json.dumps(KeyFile(**content, path=path).model_dump(mode="json"), indent=1)
+    write_text(path, text + "\n")
     return path
 
 
@@ -56,12 +58,13 @@ def find_key_file(folder: Path) -> KeyFile | None:
         return None
     if len(paths) > 1:
         raise InputError(f"{str(folder)!r} has {len(paths)} key files: none can be believed. Remove the folder.")
-    content = read_json(paths[0])
-    key, parts, files = (content.get(name) for name in ("key", "parts", "files"))
-    usable = isinstance(parts, dict) and isinstance(files, dict) and all(map(_is_fingerprint, files.values()))
-    if not usable or f"{key}{SUFFIX}" != paths[0].name:
+    try:
+        found = KeyFile.model_validate(read_json(paths[0]) | {"path": paths[0]})
+    except ValidationError:
+        found = None
+    if found is None or f"{found.key}{SUFFIX}" != paths[0].name:
         raise InputError(f"{str(paths[0])!r} is no key file of that name. Restore it by git, or remove the folder.")
-    return KeyFile(paths[0], key, parts, files, content.get("off_lock") or [], content.get("kept") or [])
+    return found
 
 
 def missing_or_cut(key_file: KeyFile) -> list[str]:
@@ -75,7 +78,7 @@ def missing_or_cut(key_file: KeyFile) -> list[str]:
             if name != WEIGHTS:
                 found.append(f"{name} is missing")
             continue
-        if size != recorded["size"]:
+        if size != recorded.size:
             found.append(f"{name} has {size} bytes, not {recorded['size']}")
     return found
 
@@ -96,10 +99,6 @@ def place_of(key_file: KeyFile, name: str) -> Path:
     return find_weights(key_file.path.parent) if name == WEIGHTS else key_file.path.parent / name
 
 
-def _fingerprint(file: Path) -> dict[str, Any]:
+def _fingerprint(file: Path) -> Fingerprint:
     content = file.read_bytes()
-    return {"md5": hashlib.md5(content).hexdigest(), "size": len(content)}
-
-
-def _is_fingerprint(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("md5"), str) and type(value.get("size")) is int
+    return Fingerprint(md5=hashlib.md5(content).hexdigest(), size=len(content))

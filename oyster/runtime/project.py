@@ -22,8 +22,12 @@ def find_project(place: Path) -> Path | None:
 
 
 def require_project(place: Path) -> Path:
-    """The project around `place`. InputError where there is none, or where it has an engine and this is another's."""
+    """The folder of the project around `place`. InputError where it has an engine of its own and this is another's, or
+    where this one is installed outside of any project.
+    """
     root = find_project(place)
+    if root is None and (ENGINE / FILE).is_file():  # an engine of a project, given all that it needs by options
+        return place
     if root is None:
         raise InputError(
             f"There is no {FILE} in {place} or above it: this is no project. Change into a clone of oyster. Without "

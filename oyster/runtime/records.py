@@ -9,7 +9,9 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from oyster.runtime.destination import check_place, require_free
 from oyster.runtime.errors import InputError, describe
@@ -28,6 +30,99 @@ RESULT_FILES = (
 )
 DETERMINISTIC = (*RESULT_FILES[:-1], WEIGHTS)  # what is the same bytes whenever it is made again
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError)
+
+
+LARGEST = 1e60  # beyond any sum of float32 rewards; squares of it can still be added up
+Number = Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=2**53)]  # up to here a float holds every whole number
+
+
+# --- what is in them, for those who write and those who read ----------------------------------------------------------
+
+
+class Recorded(BaseModel):
+    """Files of before and of later versions have other keys: these are kept, and what is absent is None."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+
+class Failure(Recorded):
+    reason: str | None = None
+    iteration: Count | None = None
+
+
+class Metrics(Recorded):
+    """metrics.json: the same bytes whenever the trial is run again."""
+
+    environment: str | None = None
+    encoder: str | None = None  # the agent's name: before agents there were encoders
+    seed: int | None = None
+    budget: str | None = None  # the preset's name
+    meta_test_return: Number | None = None
+    meta_test_return_last5: Number | None = None
+    trajectory_returns: list[Number] | None = None
+    task_returns: list[Number] | None = None
+    scripted_returns: Any = None  # References; a trial counts without them
+    failure: Failure | None = None
+
+
+class References(Recorded):
+    """metrics.json's scripted_returns: of idle, and of the oracle where there is one, a number per test task."""
+
+    doing_nothing: list[Number]
+    task_known: list[Number] | None
+
+
+class Environment(Recorded):
+    runtime: str | None = None
+    image_digest: str | None = None
+    lock_sha256: str | None = None
+    python: str | None = None
+    torch: str | None = None
+    mujoco: str | None = None
+    gymnasium: str | None = None
+    numpy: str | None = None
+    safetensors: str | None = None
+    off_lock: list[str] | None = None
+    variables: dict[str, str] | None = None
+
+
+class Hardware(Recorded):
+    cpu: str | None = None
+    cpu_family: str | None = None
+    instructions: str | None = None
+    cores: Count | None = None
+    gpu: str | None = None
+
+
+class Provenance(Recorded):
+    """provenance.json: where a result comes from. Not deterministic."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+    diff_sha256: str | None = None
+    unreadable: list[str] | None = None
+    settings: dict[str, Any] | None = None
+    settings_sha256: str | None = None
+    encoder_sha256: str | None = None
+    environment: Environment | None = None
+    hardware: Hardware | None = None
+    device: str | None = None
+    precision: str | None = None
+    threads: Count | None = None
+    command: str | None = None
+    key: str | None = None
+    warnings: list[str] | None = None
+    wall_seconds: Number | None = None
+    iteration_seconds: list[Number] | None = None
+    environment_steps: Count | None = None
+    gradient_steps: Count | None = None
+    gradient_steps_per_second: Number | None = None
+    peak_memory_mb: Number | None = None
+    parameters: Count | None = None
+
+
+# --- where they lie ---------------------------------------------------------------------------------------------------
 
 
 def scratch_folder(out: Path, key: str | None = None) -> Path:
@@ -142,6 +237,9 @@ def _spoilt(file: Path) -> str | None:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Of a mapping, or of a model: what was set in it."""
+    if isinstance(content, BaseModel):
+        content = content.model_dump(mode="json", exclude_unset=True)
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

@@ -15,7 +15,7 @@ from oyster.envs.family import TaskFamily
 from oyster.envs.reference_policies import reference_returns
 from oyster.runtime.checkpoint import own_memory
 from oyster.runtime.errors import TrialFailure
-from oyster.runtime.records import WEIGHTS, write_csv, write_json
+from oyster.runtime.records import WEIGHTS, Failure, Metrics, write_csv, write_json
 from oyster.trial.meta_test import MetaTest, Run
 from oyster.trial.training import Training, progress_line
 
@@ -56,20 +56,20 @@ def _weights(training: Training | None) -> dict[str, torch.Tensor]:
         return {}
 
 
-def _metrics(settings: Settings, family, test_tasks, rows: list[Any], test: MetaTest | None, failure) -> dict:
+def _metrics(settings: Settings, family, test_tasks, rows: list[Any], test: MetaTest | None, failure) -> Metrics:
     last = [row.meta_test_return for row in rows[-LAST_ITERATIONS:]]
-    return {
-        "environment": settings.environment,
-        "encoder": settings.agent,  # the names of before agents and presets: files of then and now are one format
-        "seed": settings.seed,
-        "budget": settings.preset,
-        "meta_test_return": test and test.meta_test_return(),
-        "meta_test_return_last5": test and float(np.mean(last)),
-        "trajectory_returns": test.trajectory_returns() if test else [],
-        "task_returns": test.task_returns() if test else [],
-        "scripted_returns": reference_returns(family, test_tasks),
-        "failure": failure and {"reason": failure.reason, "iteration": failure.iteration},
-    }
+    return Metrics(
+        environment=settings.environment,
+        encoder=settings.agent,
+        seed=settings.seed,
+        budget=settings.preset,
+        meta_test_return=test and test.meta_test_return(),
+        meta_test_return_last5=test and float(np.mean(last)),
+        trajectory_returns=test.trajectory_returns() if test else [],
+        task_returns=test.task_returns() if test else [],
+        scripted_returns=reference_returns(family, test_tasks),
+        failure=failure and Failure(reason=failure.reason, iteration=failure.iteration),
+    )
 
 
 def _write_adaptation(path: Path, family: type[TaskFamily], test_tasks: np.ndarray, test: MetaTest | None) -> None:

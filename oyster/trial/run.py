@@ -25,6 +25,7 @@ from oyster.runtime.records import (
     RESULT_FILES,
     RUNNING,
     WEIGHTS,
+    Provenance,
     check_destination,
     is_whole,
     publish,
@@ -136,7 +137,7 @@ def run_trial(
         result = scratch / "result"
         shutil.rmtree(result, ignore_errors=True)  # of a run that was killed while writing it
         write_results(result, settings, trial.family, trial.test_tasks, trial.algorithm.Row, trial.training, failure)
-        write_json(result / "provenance.json", origin | _effort(trial, attempt))
+        write_json(result / "provenance.json", Provenance(**origin, **_effort(trial, attempt)))
         if key:
             files = [result / name for name in (*RESULT_FILES, WEIGHTS)]
             write_key_file(result, key.text, key.parts, files, off_lock=key.off_lock)

@@ -34,5 +34,5 @@ def test_dvcs_lock_has_the_same_keys_and_hashes():
         place = each.trial.place
         assert f"--out results/{place} --weights weights/{place} --expect-key keys.json" in stage["cmd"]
         recorded = {Path(out["path"]).name: out["md5"] for out in stage["outs"]}
-        listed = {name: file["md5"] for name, file in find_key_file(ROOT / each.folder).files.items()}
+        listed = {name: file.md5 for name, file in find_key_file(ROOT / each.folder).files.items()}
         assert recorded == {name: md5 for name, md5 in listed.items() if name != "provenance.json"}

@@ -161,7 +161,7 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(repository):
     ]:
         with pytest.raises(InputError, match=words):
             compared(tree, before, after, grid=grid)
-    with pytest.raises(InputError, match="not replaced"):
+    with pytest.raises(InputError, match="holds other files"):
         compared(tree, "full", "full", out=".")
     assert not (tree.root / "compared").exists()
 

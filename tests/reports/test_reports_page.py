@@ -226,7 +226,7 @@ def test_a_rebuild_replaces_the_report_and_leaves_nothing_beside_it(new_tree):
 
 def test_a_folder_that_is_no_report_is_never_replaced(new_tree):
     tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
-    with pytest.raises(InputError, match="not replaced"):
+    with pytest.raises(InputError, match="holds other files"):
         tree.build(".")
     assert tree.params.exists()
 

@@ -270,8 +270,8 @@ def test_scripted_returns_are_a_row_a_task_with_its_parameters(new_tree):
     ("scripted", "complaint"),
     [
         ({"doing_nothing": [-9.0] * 4, "task_known": [0.0] * 4}, "disagree"),
-        ({"doing_nothing": [-9.0], "task_known": [0.0, 1.0]}, "a finite number per task"),
-        ([], "a finite number per task"),
+        ({"doing_nothing": [-9.0], "task_known": [0.0, 1.0]}, "one number per task"),
+        ([], "expected a mapping"),
         (None, ""),
     ],
 )

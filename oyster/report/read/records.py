@@ -5,17 +5,23 @@ A disk, a transfer or an editor can have left anything in them: each is checked 
 
 import io
 import json
-import math
 import re
 import zipfile
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 
-from oyster.report.text import cleaned
+from oyster.report.text import cleaned, told
+from oyster.runtime.records import LARGEST
 
-LARGEST = 1e60  # beyond any sum of float32 rewards; squares of it can still be added up
+M = TypeVar("M", bound=BaseModel)
+DUE = {  # by parts of pydantic's names of errors
+    "int": "a whole number", "float": "a finite number", "finite": "a finite number", "than": "a finite number",
+    "bool": "true or false", "string": "text", "list": "a list", "model": "a mapping", "dict": "a mapping",
+}  # fmt: skip
 LARGEST_COUNT = 2**53  # up to here a float holds every whole number
 NUMBERS = re.compile(r"[-+.\deEinfa]*", re.ASCII)  # the letters of numbers, of nan and of inf
 
@@ -35,6 +41,17 @@ def read_json(path: Path) -> dict:
     if not isinstance(content, dict):
         raise Unreadable("it holds no mapping.")
     return content
+
+
+def as_recorded(model: type[M], content: object) -> M:
+    """What a file holds, held to its model. Raises Unreadable, with the first key that does not fit."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "it"
+        due = next((words for kind, words in DUE.items() if kind in first["type"]), first["msg"].lower())
+        raise Unreadable(f"{name} is {told(first['input'])}; expected {due}.") from None
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -74,14 +91,6 @@ def read_array(path: Path) -> np.ndarray:
     if array.dtype.kind != "f" or not float(np.max(np.abs(array), initial=0, where=~np.isnan(array))) < LARGEST:
         raise Unreadable("it holds something else than finite numbers.")
     return array
-
-
-def is_number(value: object) -> bool:
-    """Whether it is a finite number that statistics can bear; true and false are none."""
-    try:
-        return type(value) in (int, float) and math.isfinite(value) and abs(value) < LARGEST
-    except OverflowError:
-        return False
 
 
 def is_count(value: object) -> bool:

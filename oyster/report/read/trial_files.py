@@ -14,9 +14,8 @@ from oyster.report.read.records import (
     Unreadable,
     are_counts,
     are_numbers,
+    as_recorded,
     close,
-    is_count,
-    is_number,
     read_array,
     read_json,
     read_table,
@@ -24,6 +23,7 @@ from oyster.report.read.records import (
 from oyster.report.text import cleaned, shown, told
 from oyster.runtime.errors import InputError
 from oyster.runtime.key_file import find_key_file
+from oyster.runtime.records import Metrics, References
 
 TRIAL = ["environment", "encoder", "seed"]
 SCRIPTED = ["doing_nothing", "task_known"]
@@ -126,20 +126,11 @@ def read_metrics(path: Path, identity: dict) -> dict:
             continue
         if type(metrics.get(key)) is not type(expected) or metrics[key] != cleaned(expected):
             raise Unreadable(f"it is of {key} {told(metrics.get(key))}, not {told(expected)}.")
-    for key in ("meta_test_return", "meta_test_return_last5"):
-        if metrics.get(key) is not None and not is_number(metrics[key]):
-            raise Unreadable(f"{key} is {told(metrics[key])}; expected a finite number or null.")
-    failure = metrics.get("failure")
-    if failure is not None and not isinstance(failure, dict):
-        raise Unreadable(f"failure is {told(failure)}; expected null or a mapping.")
-    reason, iteration = ((failure or {}).get(key) for key in ("reason", "iteration"))
-    if not isinstance(reason, str | None) or not (iteration is None or is_count(iteration)):
-        raise Unreadable(f"failure is {told(failure)}; expected a reason and the number of an iteration.")
-    returns = metrics.get("task_returns")
-    if finished(metrics) and returns is not None:
-        if not (returns and isinstance(returns, list) and all(map(is_number, returns))):
-            raise Unreadable(f"task_returns is {told(returns)}; expected a finite number a task.")
-        if not close(np.mean(returns), metrics["meta_test_return"]):
+    recorded = as_recorded(Metrics, metrics)
+    if finished(metrics) and recorded.task_returns is not None:
+        if not recorded.task_returns:
+            raise Unreadable("task_returns is empty; expected a number per task.")
+        if not close(np.mean(recorded.task_returns), recorded.meta_test_return):
             raise Unreadable("meta_test_return is not the mean of task_returns.")
     return metrics
 
@@ -224,18 +215,14 @@ def read_posteriors(path: Path, metrics: dict, adaptation: pd.DataFrame | None) 
 
 def read_scripted(path: Path, metrics: dict) -> pd.DataFrame | None:
     """task, doing_nothing, task_known of one trial's record; None where it has no scripted returns."""
-    scripted = metrics.get("scripted_returns")
-    if scripted is None:
+    if metrics.get("scripted_returns") is None:
         return None
-    given = [scripted.get(name, ()) if isinstance(scripted, dict) else () for name in SCRIPTED]
-    columns = given[:1] if given[1] is None else given  # null where the family has no oracle
-    numbers = all(
-        isinstance(column, list) and all(map(is_number, column)) and len(column) == len(columns[0])
-        for column in columns
-    )
-    if not numbers or (metrics.get("task_returns") and len(columns[0]) != len(metrics["task_returns"])):
-        raise Unreadable(f"scripted_returns is not {' and '.join(SCRIPTED)}, a finite number per task each.")
-    frame = pd.DataFrame(dict(zip(SCRIPTED, columns, strict=False)), columns=SCRIPTED, dtype=float)
+    given = as_recorded(References, metrics["scripted_returns"])
+    lengths = {len(column) for column in (given.doing_nothing, given.task_known, metrics.get("task_returns")) if column}
+    if len(lengths) > 1 or not given.doing_nothing:
+        raise Unreadable("scripted_returns has not one number per task.")
+    columns = {name: getattr(given, name) for name in SCRIPTED}
+    frame = pd.DataFrame(columns, dtype=float)  # blank where the family has no oracle
     return frame.rename_axis("task").reset_index().astype({"task": float})
 
 
