@@ -79,7 +79,7 @@ def missing_or_cut(key_file: KeyFile) -> list[str]:
                 found.append(f"{name} is missing")
             continue
         if size != recorded.size:
-            found.append(f"{name} has {size} bytes, not {recorded['size']}")
+            found.append(f"{name} has {size} bytes, not {recorded.size}")
     return found
 
 
