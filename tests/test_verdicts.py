@@ -235,3 +235,13 @@ def test_results_are_found_below_and_drawn_without_repeats(tmp_path):
         (tmp_path / "empty" / name / "metrics.json").write_text("{}")
     with pytest.raises(InputError, match="2 results"):
         find_results(tmp_path / "empty")
+
+
+def test_another_c_library_is_another_kind_and_one_that_is_not_named_is_none(result, rerun, said):
+    nudge_losses(result, 1 + 1e-6)
+    environment = json.loads((result / "provenance.json").read_text())["environment"]
+    edit(result / "provenance.json", environment=environment | {"libc": "glibc 2.0"})
+    verdict = verify(result, device="cpu", say=said.append)
+    assert verdict.word == "consistent" and "libc: glibc 2.0 → " in verdict.reason
+    edit(result / "provenance.json", environment={k: v for k, v in environment.items() if k != "libc"})
+    assert verify(result, device="cpu", say=said.append).word == "different"

@@ -96,14 +96,15 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
         recreated = _rerun(settings, sources, Path(folder) / "result", iterations, device)
         here = json.loads((recreated / "provenance.json").read_text())
-        same_kind = provenance.kind(here) == provenance.kind(recorded)
+        other_kind = provenance.differing_kind(recorded, here)
         difference = first_difference(result, recreated, iterations)
         identical = difference is None
-        if not (identical or same_kind):
+        if other_kind and not identical:
             starts = result / "start.json", recreated / "start.json"
             tolerance = algorithms.find(settings.algorithm).start_tolerance(settings)
             difference, agreement = compare_starts(*starts, settings.environment, tolerance)
-    where = "the same kind of hardware" if same_kind else f"other hardware or versions ({_changed(recorded, here)})"
+    changed = ", ".join(f"{name}: {theirs} → {ours}" for name, (theirs, ours) in other_kind.items())
+    where = f"other hardware or versions ({changed})" if changed else "the same kind of hardware"
     if difference:
         word, reason = "different", str(difference)
     elif identical:
@@ -183,11 +184,6 @@ def _in_words(hashes: dict[str, str]) -> str:
         return "without a key, so that no hash says what was recorded"
     counts = {state: list(hashes.values()).count(state) for state in ("holds", "differs", "not here")}
     return "hashes of its key file: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-
-
-def _changed(recorded: dict[str, Any], here: dict[str, Any]) -> str:
-    ours, theirs = provenance.kind(recorded), provenance.kind(here)
-    return ", ".join(f"{key}: {ours[key]} → {theirs[key]}" for key in ours if ours[key] != theirs[key])
 
 
 def _verdict(result, word, reason, recorded, here, hashes, iterations, difference) -> Verdict:

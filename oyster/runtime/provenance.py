@@ -62,6 +62,7 @@ def environment() -> dict[str, Any]:
         "image_digest": os.environ.get("OYSTER_IMAGE_DIGEST"),
         "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "python": platform.python_version(),
+        "libc": " ".join(platform.libc_ver()),
         **installed,
         "off_lock": [
             f"{name} {here}, locked {locked[name]}"
@@ -88,12 +89,23 @@ def hardware(device: str) -> dict[str, Any]:
 
 
 def kind(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """What two results must share to be the same bytes: the kind of hardware and the versions that compute."""
+    """What two results must share to be the same bytes: the kind of hardware and the versions that compute.
+
+    The C library is one of them: its exp and tanh differ in last bits between glibc 2.36 and 2.41. Older results do not
+    name theirs. The Python is none: 3.11 and 3.13 wrote the same bytes.
+    """
     hardware, environment = provenance["hardware"], provenance["environment"]
     return {
         **{key: hardware[key] for key in ("cpu", "cpu_family", "instructions", "gpu")},
         **{name: environment[name] for name in PACKAGES},
+        **({"libc": environment["libc"]} if "libc" in environment else {}),
     }
+
+
+def differing_kind(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What is another in the kinds of two provenances, where both name it: the recorded one, the present one."""
+    theirs, ours = kind(recorded), kind(here)
+    return {key: (theirs[key], ours[key]) for key in theirs if key in ours and theirs[key] != ours[key]}
 
 
 def peak_memory_mb() -> float:

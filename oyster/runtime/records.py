@@ -78,6 +78,7 @@ class Environment(Recorded):
     image_digest: str | None = None
     lock_sha256: str | None = None
     python: str | None = None
+    libc: str | None = None
     torch: str | None = None
     mujoco: str | None = None
     gymnasium: str | None = None
