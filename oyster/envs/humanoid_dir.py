@@ -30,5 +30,5 @@ def dense_reward(moved: np.ndarray, angle: np.ndarray, control: np.ndarray, forc
     (row, 2) in m, (row,) in rad, (row, 17), (row, body, 6) → (row,).
     """
     forward = 0.25 * (moved[:, 0] * np.cos(angle) + moved[:, 1] * np.sin(angle)) / PHYSICS_STEP
-    contact = np.minimum(5e-7 * np.square(forces).sum(axis=(1, 2)), 10.0)
+    contact = np.minimum(5e-7 * np.square(forces).reshape(len(forces), -1).sum(axis=1), 10.0)
     return forward - 0.1 * np.square(control).sum(axis=1) - contact + 5.0

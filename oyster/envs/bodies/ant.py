@@ -49,7 +49,7 @@ class Ant(Body):
 
 def contact_cost(forces: np.ndarray) -> np.ndarray:
     """Of contact forces (row, body, 6), each number clipped to [-1, 1] first. → (row,)."""
-    return 0.0005 * np.square(np.clip(forces, -1.0, 1.0)).sum(axis=(1, 2))
+    return 0.0005 * np.square(np.clip(forces, -1.0, 1.0)).reshape(len(forces), -1).sum(axis=1)
 
 
 def unhealthy(qpos: np.ndarray, qvel: np.ndarray) -> np.ndarray:

@@ -47,7 +47,8 @@ class Humanoid(Body):
         return control, self._centre_of_mass() - before
 
     def _centre_of_mass(self) -> np.ndarray:
-        return np.einsum("b,rbx->rx", self._share, self._centres[..., :2])
+        """On the plane, (row, 2) in m."""
+        return (self._share[:, None] * self._centres[..., :2]).sum(axis=1)
 
     def _observation(self) -> np.ndarray:
         parts = [self._qpos[:, 2:], self._qvel, *self._derived, self._forces]
