@@ -97,27 +97,32 @@ def test_schema_file_is_the_models():
 
 
 def edited(tmp_path, change) -> Path:
-    """params.yaml with `small`, a preset and a grid of one's own, after a change."""
+    """params.yaml with `compact`, a preset and a grid of one's own, after a change."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["presets"] = {"small": {"extends": "demo", "pearl": {"all": {"net_size": 32}, "point-robot": {}}}}
-    content["grids"]["small"] = {"preset": "small", "environments": ["point-robot"], "agents": ["mlp"], "seeds": [1]}
+    content["presets"] = {"compact": {"extends": "demo", "pearl": {"all": {"net_size": 32}, "point-robot": {}}}}
+    content["grids"]["compact"] = {
+        "preset": "compact",
+        "environments": ["point-robot"],
+        "agents": ["mlp"],
+        "seeds": [1],
+    }
     change(content)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 
 
-def small(params) -> dict:
-    return params["presets"]["small"]["pearl"]
+def compact(params) -> dict:
+    return params["presets"]["compact"]["pearl"]
 
 
 @pytest.mark.parametrize(
     "change, told",
     [
-        (lambda p: small(p)["all"].update(net_size=0), ("presets.small.pearl.all.net_size", "0", "greater")),
-        (lambda p: small(p)["point-robot"].update(meta_bach=3), ("point-robot.meta_bach", "no such key")),
-        (lambda p: small(p)["point-robot"].update(discount=1.5), ("point-robot.discount", "1.5", "less than")),
-        (lambda p: small(p)["all"].update(precision="float16"), ("precision", "float16", "'float32' or")),
+        (lambda p: compact(p)["all"].update(net_size=0), ("presets.compact.pearl.all.net_size", "0", "greater")),
+        (lambda p: compact(p)["point-robot"].update(meta_bach=3), ("point-robot.meta_bach", "no such key")),
+        (lambda p: compact(p)["point-robot"].update(discount=1.5), ("point-robot.discount", "1.5", "less than")),
+        (lambda p: compact(p)["all"].update(precision="float16"), ("precision", "float16", "'float32' or")),
         (lambda p: p["evaluation"]["demo"]["point-robot"].update(test_tasks=0), ("demo.point-robot.test_tasks", "0")),
         (lambda p: p["evaluation"]["demo"]["point-robot"].pop("test_tasks"), ("point-robot.test_tasks", "missing")),
         (lambda p: p["agents"]["mlp"].update(settings={"net_size": -1}), ("agents.mlp.settings.net_size", "-1")),
@@ -147,7 +152,7 @@ def test_what_cannot_be_used_is_named(change, told, tmp_path):
 
 def test_all_errors_are_told_at_once(tmp_path):
     def spoil(params):
-        small(params)["all"]["net_size"] = -1
+        compact(params)["all"]["net_size"] = -1
         params["runtime"] = "rocket"
 
     with pytest.raises(InputError) as caught:
@@ -174,14 +179,14 @@ def test_files_that_are_no_params(text, told, tmp_path):
     ],
 )
 def test_settings_that_do_not_fit_together(change, told, tmp_path):
-    with pytest.raises(InputError, match=rf"(?s)grids\.small: .*{told}"):  # before any trial of the grid starts
-        load_params(edited(tmp_path, lambda p: small(p)["point-robot"].update(change)))
+    with pytest.raises(InputError, match=rf"(?s)grids\.compact: .*{told}"):  # before any trial of the grid starts
+        load_params(edited(tmp_path, lambda p: compact(p)["point-robot"].update(change)))
 
 
 def test_a_preset_that_leaves_something_out_is_told(tmp_path):
     def change(params):
-        del params["presets"]["small"]["extends"]
-        params["evaluation"]["small"] = params["evaluation"]["demo"]
+        del params["presets"]["compact"]["extends"]
+        params["evaluation"]["compact"] = params["evaluation"]["demo"]
 
     with pytest.raises(InputError, match="latent_dim: missing"):
         load_params(edited(tmp_path, change))
