@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from oyster.algorithms.pearl.settings import Settings
+from oyster.envs import families
 from oyster.grid import encoder_agent, evaluated_families, load_params, parse_overrides, trial_settings
 from oyster.runtime.errors import InputError
 
@@ -103,7 +104,17 @@ def test_the_evaluation_is_the_presets_or_that_of_the_nearest_which_it_extends(t
     assert (settings.train_tasks, settings.test_tasks, settings.task_seed) == (3, 2, 5)
     assert resolve(tmp_path, change, preset="smaller", environment="cheetah-vel").train_tasks == 10  # demo's
     assert resolve(tmp_path, change).train_tasks == 20  # untouched
-    params = params_of(tmp_path, change)
+    assert evaluated_families(params_of(tmp_path, change), "smaller") == families()  # demo has an `all`
+
+    def and_none_for_all(params):
+        change(params)
+        params["grids"] = {"demo": params["grids"]["demo"] | {"environments": ["cheetah-vel"]}}
+        named = {"cheetah-vel", "sparse-point-robot"}
+        for lines in (params["evaluation"][preset] for preset in ("demo", "benchmark")):
+            for family in lines.keys() - named:
+                del lines[family]
+
+    params = params_of(tmp_path, and_none_for_all)
     assert evaluated_families(params, "smaller") == ["point-robot", "cheetah-vel", "sparse-point-robot"]
 
 
