@@ -232,7 +232,7 @@ def _render(family: type[TaskFamily], trajectory: Trajectory, moments: Sequence[
     camera.type, camera.trackbodyid = mujoco.mjtCamera.mjCAMERA_TRACKING, 1
     mujoco.mj_forward(model, data)
     height = data.xpos[1, 2]  # of the torso, as the body stands
-    camera.distance, camera.azimuth, camera.elevation = max(2.2, 3.0 * height), 90.0, -7.0
+    camera.distance, camera.azimuth, camera.elevation = max(2.2, 2.4 * height), 90.0, -7.0
     pictures = []
     with mujoco.Renderer(model, height=PHYSICS_SIZE[1], width=PHYSICS_SIZE[0]) as renderer:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):

@@ -73,7 +73,15 @@ def _on_a_plane(results: Results, environment: str, traces: list, picture: Pictu
     paths = np.concatenate([path for *_, trace in traces for task in chosen for path in _ends(trace, task)])[:, :2]
     reach = 0.5 * (np.nanmax(paths, axis=0) - np.nanmin(paths, axis=0)).max()  # of an arrow
     angles = tasks[:, 0] if picture.target == "direction" and picture.moving is None else None
-    points = [paths] + ([] if goals is None else [goals]) + ([] if angles is None else [reach * _towards(angles)])
+    points = [paths] if goals is None else [paths, goals]
+    if angles is not None:
+        starts = (
+            (path[0], angle)
+            for *_, trace in traces
+            for task, angle in zip(chosen, angles, strict=True)
+            for path in _ends(trace, task)
+        )
+        points += [(start + reach * _towards(angle))[None] for start, angle in starts]
     low, high = np.nanmin(np.vstack(points), axis=0), np.nanmax(np.vstack(points), axis=0)
     half = 0.55 * max(high - low) or 1.0
 
@@ -177,8 +185,15 @@ def _over_time(results: Results, environment: str, traces: list, picture: Pictur
 
 def _named(table: pd.DataFrame, task: float) -> str:
     """What a legend calls a task."""
-    parts = [f"{label(spaced(name))} {number(value)}" for name, value in table.loc[task].items()]
+    parts = [f"{label(spaced(name))} {_shown(table[name], value)}" for name, value in table.loc[task].items()]
     return ", ".join(parts) or f"task {task:.0f}"
+
+
+def _shown(values: pd.Series, value: float) -> str:
+    """One of a parameter's values: whole where all are, and never 0.00 for what is small."""
+    if (values % 1 == 0).all():
+        return f"{value:.0f}"
+    return number(value) if abs(values).max() >= 0.1 else f"{value:.2g}"
 
 
 def _titles(cells: Cells, traces: list) -> None:
