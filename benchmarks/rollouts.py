@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import import_module
 from pathlib import Path
 
 import mujoco
@@ -40,7 +39,7 @@ def training(environment: str, **changes):
 
 def bare_physics(steps: int = 2000) -> float:
     """Environment steps a second of one half-cheetah: mj_step and nothing else, controls drawn before."""
-    model = import_module("oyster.envs.cheetah_vel").load_model()
+    model = load_family("cheetah-vel").physics_model()
     data = mujoco.MjData(model)
     controls = np.random.default_rng(0).uniform(-1, 1, (steps, model.nu))
     started = time.perf_counter()

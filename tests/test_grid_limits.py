@@ -21,15 +21,15 @@ from oyster.runtime.yaml_file import WIDEST
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTENT = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
-    "presets": {"small": {"extends": "demo", "pearl": {"all": {}, "point-robot": {}}}}
+    "presets": {"compact": {"extends": "demo", "pearl": {"all": {}, "point-robot": {}}}}
 }
-CONTENT["grids"]["small"] = {"preset": "small", "environments": ["point-robot"], "agents": ["mlp"], "seeds": [1]}
-TRIAL = {"environment": "point-robot", "agent": "mlp", "seed": 0, "preset": "small"}
+CONTENT["grids"]["compact"] = {"preset": "compact", "environments": ["point-robot"], "agents": ["mlp"], "seeds": [1]}
+TRIAL = {"environment": "point-robot", "agent": "mlp", "seed": 0, "preset": "compact"}
 
 
 @pytest.fixture
 def edited(tmp_path, monkeypatch):
-    """Call it with a function that changes params.yaml's content and a preset `small`, for a file of all that.
+    """Call it with a function that changes params.yaml's content and a preset `compact`, for a file of all that.
 
     The file is JSON, which is read in no time; files of YAML are for test_grid.py.
     """
@@ -104,13 +104,13 @@ def test_settings_cannot_be_changed_and_hold_tuples(edited):
     ({"test_length": {"steps": 60}, "num_exp_traj_eval": 2}, True),
 ])  # fmt: skip
 def test_settings_fit_together_or_not(change, fits, edited):
-    path = edited(lambda p: p["presets"]["small"]["pearl"]["point-robot"].update(change))
+    path = edited(lambda p: p["presets"]["compact"]["pearl"]["point-robot"].update(change))
     if fits:
         resolved = trial_settings(load_params(path), **TRIAL)
         asked = {name: Length(**value) if name == "test_length" else value for name, value in change.items()}
         assert {name: getattr(resolved, name) for name in change} == asked
     else:
-        assert "grids.small: Preset 'small' on point-robot" in refusal(path)
+        assert "grids.compact: Preset 'compact' on point-robot" in refusal(path)
 
 
 def names(message: str) -> list[str]:
@@ -124,7 +124,7 @@ def names(message: str) -> list[str]:
     (lambda p: p["presets"].update(demo={"extends": "demo"}), ["presets.demo"]),
     (lambda p: p["presets"].update(new={"extends": "dmo"}), ["presets.new.extends"]),
     (lambda p: p["presets"].update(new={"extends": "dmo"}, newer={"extends": "new"}), ["presets.new.extends"]),
-    (lambda p: p["presets"]["small"]["pearl"].update(ant={}), ["presets.small.pearl.ant"]),
+    (lambda p: p["presets"]["compact"]["pearl"].update(ant={}), ["presets.compact.pearl.ant"]),
     (lambda p: p["agents"].update(family={"encoder": "mlp"}), ["agents.family"]),
     (lambda p: p["agents"].update(MLP={"encoder": "mlp"}), ["agents.MLP"]),
     (lambda p: p["agents"].update(mlp={"encoder": "mlp.py"}), ["agents.mlp.encoder"]),
@@ -135,7 +135,7 @@ def names(message: str) -> list[str]:
     (lambda p: p["grids"]["demo"].update(seeds=[1, 1, 1]), ["grids.demo.seeds"]),
     (lambda p: p["grids"]["demo"].update(environments=["point-robot", "point-robot"]), ["grids.demo.environments"]),
     (lambda p: p["grids"]["demo"].update(agents=["mine", "ours"]), ["grids.demo.agents"] * 2),
-    (lambda p: p["grids"]["demo"].update(beside=["small", "small"]), ["grids.demo.beside"]),
+    (lambda p: p["grids"]["demo"].update(beside=["compact", "compact"]), ["grids.demo.beside"]),
     (lambda p: p["grids"]["demo"].update(beside=["smal"]), ["grids.demo.beside"]),
     (lambda p: p.update(extra=1), ["extra"]),
     (lambda p: p["grids"]["demo"].update(seeds=[]), ["grids.demo.seeds"]),
@@ -175,11 +175,11 @@ def test_a_section_of_no_family_in_an_algorithms_presets_is_told(tmp_path, monke
 
 
 @pytest.mark.parametrize("change, suggested", [
-    (lambda p: p["presets"]["small"]["pearl"]["all"].update(net_sise=3), "did you mean net_size?"),
+    (lambda p: p["presets"]["compact"]["pearl"]["all"].update(net_sise=3), "did you mean net_size?"),
     (lambda p: p["agents"]["mlp"].update(settings={"discont": 3}), "did you mean discount?"),
     (lambda p: p["agents"]["mlp"].update(encodr="mlp"), "did you mean encoder?"),
     (lambda p: p["evaluation"]["demo"]["point-robot"].update(test_task=3), "did you mean test_tasks?"),
-    (lambda p: p["presets"]["small"].update(extend="demo"), "did you mean extends?"),
+    (lambda p: p["presets"]["compact"].update(extend="demo"), "did you mean extends?"),
     (lambda p: p["grids"]["demo"].update(seed=3), "did you mean seeds?"),
     (lambda p: p.update(preset={}), "did you mean presets?"),
     (lambda p: p["grids"]["demo"]["agents"].append("mpl"), "did you mean mlp?"),

@@ -7,13 +7,14 @@ import yaml
 from pydantic import ValidationError
 
 from oyster.algorithms.pearl.settings import Settings
+from oyster.envs import families
 from oyster.grid import encoder_agent, evaluated_families, load_params, parse_overrides, trial_settings
 from oyster.runtime.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTENDED = {
-    "small": {"extends": "demo", "pearl": {"all": {"net_size": 11, "meta_batch": 5}}},
-    "smaller": {"extends": "small", "pearl": {"all": {"net_size": 7}, "point-robot": {"batch_size": 9}}},
+    "compact": {"extends": "demo", "pearl": {"all": {"net_size": 11, "meta_batch": 5}}},
+    "smaller": {"extends": "compact", "pearl": {"all": {"net_size": 7}, "point-robot": {"batch_size": 9}}},
 }
 
 
@@ -35,34 +36,34 @@ def with_presets(presets):
 
 
 def test_the_more_particular_wins(tmp_path):
-    presets = {"small": {"extends": "demo", "pearl": {"all": {"net_size": 11}}}}
+    presets = {"compact": {"extends": "demo", "pearl": {"all": {"net_size": 11}}}}
     change = with_presets(presets)
     assert resolve(tmp_path).net_size == 64
-    assert resolve(tmp_path, change, preset="small").net_size == 11
-    presets["small"]["pearl"]["point-robot"] = {"net_size": 12}
-    assert resolve(tmp_path, change, preset="small").net_size == 12
-    assert resolve(tmp_path, change, preset="small", environment="cheetah-vel").net_size == 11
+    assert resolve(tmp_path, change, preset="compact").net_size == 11
+    presets["compact"]["pearl"]["point-robot"] = {"net_size": 12}
+    assert resolve(tmp_path, change, preset="compact").net_size == 12
+    assert resolve(tmp_path, change, preset="compact", environment="cheetah-vel").net_size == 11
 
     def and_of_the_agent(params):
         change(params)
         params["agents"]["mlp"]["settings"] = {"net_size": 13}
 
-    assert resolve(tmp_path, and_of_the_agent, preset="small").net_size == 13
-    assert resolve(tmp_path, and_of_the_agent, preset="small", agent="recurrent").net_size == 12
-    assert resolve(tmp_path, and_of_the_agent, preset="small", overrides={"net_size": 14}).net_size == 14
+    assert resolve(tmp_path, and_of_the_agent, preset="compact").net_size == 13
+    assert resolve(tmp_path, and_of_the_agent, preset="compact", agent="recurrent").net_size == 12
+    assert resolve(tmp_path, and_of_the_agent, preset="compact", overrides={"net_size": 14}).net_size == 14
 
 
 def test_a_family_of_an_extended_preset_is_more_particular_than_all_of_the_extending(tmp_path):
-    change = with_presets({"small": {"extends": "demo", "pearl": {"all": {"num_train_steps_per_itr": 3}}}})
-    assert resolve(tmp_path, change, preset="small").num_train_steps_per_itr == 500
-    assert resolve(tmp_path, change, preset="small", environment="cheetah-vel").num_train_steps_per_itr == 3
+    change = with_presets({"compact": {"extends": "demo", "pearl": {"all": {"num_train_steps_per_itr": 3}}}})
+    assert resolve(tmp_path, change, preset="compact").num_train_steps_per_itr == 500
+    assert resolve(tmp_path, change, preset="compact", environment="cheetah-vel").num_train_steps_per_itr == 3
 
 
 def test_a_preset_extends_through_several(tmp_path):
-    """smaller < small < demo < benchmark: each says what differs."""
+    """smaller < compact < demo < benchmark: each says what differs."""
     settings = resolve(tmp_path, with_presets(EXTENDED), preset="smaller")
     assert (settings.net_size, settings.batch_size) == (7, 9)  # smaller
-    assert settings.meta_batch == 5  # small
+    assert settings.meta_batch == 5  # compact
     assert (settings.num_iterations, settings.num_train_steps_per_itr) == (6, 500)  # demo
     assert (settings.latent_dim, settings.num_steps_prior) == (5, 200)  # benchmark
     assert settings.preset == "smaller"
@@ -97,13 +98,23 @@ def test_the_evaluation_is_the_presets_or_that_of_the_nearest_which_it_extends(t
     def change(params):
         params["presets"] = EXTENDED
         own = {"train_tasks": 3, "test_tasks": 2, "evaluations": 1, "task_seed": 5}
-        params["evaluation"]["small"] = {"point-robot": own}
+        params["evaluation"]["compact"] = {"point-robot": own}
 
     settings = resolve(tmp_path, change, preset="smaller")
     assert (settings.train_tasks, settings.test_tasks, settings.task_seed) == (3, 2, 5)
     assert resolve(tmp_path, change, preset="smaller", environment="cheetah-vel").train_tasks == 10  # demo's
     assert resolve(tmp_path, change).train_tasks == 20  # untouched
-    params = params_of(tmp_path, change)
+    assert evaluated_families(params_of(tmp_path, change), "smaller") == families()  # demo has an `all`
+
+    def and_none_for_all(params):
+        change(params)
+        params["grids"] = {"demo": params["grids"]["demo"] | {"environments": ["cheetah-vel"]}}
+        named = {"cheetah-vel", "sparse-point-robot"}
+        for lines in (params["evaluation"][preset] for preset in ("demo", "benchmark")):
+            for family in lines.keys() - named:
+                del lines[family]
+
+    params = params_of(tmp_path, and_none_for_all)
     assert evaluated_families(params, "smaller") == ["point-robot", "cheetah-vel", "sparse-point-robot"]
 
 

@@ -144,7 +144,9 @@ def _costs(encoder_class: type, encoder: str, params: Params, preset: str, main:
 
 
 def _environments(params: Params, preset: str) -> list[str]:
-    """Those for which the preset has an evaluation; where there is none the first one, which will say so."""
+    """Those of the grid that is named like the preset; else those that the preset evaluates, or the first of all."""
+    if preset in params.grids:
+        return list(params.grids[preset].environments)
     return evaluated_families(params, preset) or families()[:1]
 
 

@@ -13,6 +13,7 @@ from oyster.runtime.errors import InputError
 
 SEED = 7  # of the actions
 STEPS = 20  # at most, of a check
+ORACLE_STEPS = 2000  # of idle and of the oracle, where they are compared
 
 
 def seeded_tasks(family: type[TaskFamily]) -> str:
@@ -93,7 +94,7 @@ def endings(family: type[TaskFamily]) -> str:
 
 def oracle(family: type[TaskFamily]) -> str:
     """A misplaced oracle would turn the scale upside down."""
-    returns = reference_returns(family, family.tasks(*family.task_counts)[1])
+    returns = reference_returns(family, family.tasks(*family.task_counts)[1], ORACLE_STEPS)
     if returns["task_known"] is None:
         return "neither oracle_action nor best_return: no score is normalised"
     idle, known = (float(np.mean(returns[name])) for name in ("doing_nothing", "task_known"))

@@ -10,7 +10,7 @@ from types import ModuleType
 from oyster.envs.family import TaskFamily
 from oyster.runtime.errors import InputError
 
-NOT_FAMILIES = ("__init__", "contract", "family", "reference_policies")
+NOT_FAMILIES = ("__init__", "contract", "family", "moving_target", "reference_policies", "variants")
 _ones_own: dict[str, tuple[Path, type[TaskFamily]]] = {}  # by name, in this process
 
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from oyster.envs.family import TASK_SEED, TaskFamily
+from oyster.envs.family import TARGETS, TASK_SEED, TaskFamily
 from oyster.runtime.errors import InputError, describe
 
 DECLARED = ("horizon", "observation_dim", "action_dim", "parameter_names", "trace_name")
@@ -43,6 +43,8 @@ def declared(family: type[TaskFamily]) -> str:
         value = getattr(family, name)
         if type(value) is not int or value < 1:
             raise Breach(f"{name} is {value!r}", "an integer above 0")
+    if family.target not in TARGETS:
+        raise Breach(f"target is {family.target!r}", f"one of {', '.join(TARGETS)}")
     return f"observations of {family.observation_dim}, actions of {family.action_dim}, {family.horizon} steps"
 
 
@@ -86,7 +88,8 @@ def one_step(family: type[TaskFamily]) -> str:
         _require_array("trace()", rows.trace(), step.trace.shape, step.trace.dtype)
     if (action := rows.oracle_action()) is not None:
         _require_array("oracle_action()", action, (ROWS, family.action_dim), action.dtype)
-    _require_array("step's trace", step.trace, (ROWS, *step.trace.shape[1:]), step.trace.dtype)
+    last = (len(family.trace_columns),) if family.trace_columns else step.trace.shape[1:]
+    _require_array("step's trace", step.trace, (ROWS, *last), step.trace.dtype)
     return "shapes and types as declared"
 
 

@@ -12,6 +12,12 @@ import numpy as np
 from oyster.runtime.errors import InputError
 
 TASK_SEED = 1337  # of the benchmark's task lists: fixed, whatever the trial's seed
+TARGETS = {
+    "place": "its parameters are the x and y of a goal",
+    "direction": "its parameter is an angle on the plane, rad",
+    "level": "what the trace shows should equal its parameter",
+    "none": "nothing that a picture could show",
+}
 
 
 class Step(NamedTuple):
@@ -37,7 +43,9 @@ class TaskFamily(ABC):
     task_dim: ClassVar[int | None] = None  # numbers of a task, where they are too many for a column each
     task_counts: ClassVar[tuple[int, int]] = (6, 4)  # training and test tasks that `tasks` can give: what checks ask
     trace_name: ClassVar[str]  # key of `Step.trace` in trajectories.npz
+    trace_columns: ClassVar[tuple[str, ...]] = ()  # of the trace's last axis; "target…" is the target in force
     trace_at_reset: ClassVar[bool] = False  # whether a trajectory's trace begins with its start state
+    target: ClassVar[str] = "none"  # what a task is in a picture: one of TARGETS
 
     def __init__(self, num_rows: int):
         self.num_rows = num_rows
@@ -98,7 +106,7 @@ class TaskFamily(ABC):
 
 
 def fixed_list(
-    family: type[TaskFamily], listed: np.ndarray, num_train: int, num_test: int, seed: int
+    family: type[TaskFamily], listed: np.ndarray, num_train: int, num_test: int, seed: int = TASK_SEED
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same few tasks for training and test. InputError where other counts or another seed are asked."""
     if (num_train, num_test, seed) != (len(listed), len(listed), TASK_SEED):
@@ -107,3 +115,13 @@ def fixed_list(
             f"test_tasks {len(listed)} and task_seed {TASK_SEED}, not {num_train}, {num_test} and {seed}."
         )
     return listed, listed
+
+
+def fixed_test_list(family: type[TaskFamily], listed: np.ndarray, num_test: int, seed: int = TASK_SEED) -> np.ndarray:
+    """The first of the test tasks that do not depend on a seed. InputError where more, or another seed, are asked."""
+    if num_test > len(listed) or seed != TASK_SEED:
+        raise InputError(
+            f"{family.__name__} has {len(listed)} test tasks, which are fixed; expected test_tasks of at most "
+            f"{len(listed)} and task_seed {TASK_SEED}, not {num_test} and {seed}."
+        )
+    return listed[:num_test]

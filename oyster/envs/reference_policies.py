@@ -13,20 +13,20 @@ from oyster.envs.family import TASK_SEED, TaskFamily
 STEPS = 40_000  # environment steps that each policy's returns are averaged over
 
 
-def reference_returns(family: type[TaskFamily], tasks: np.ndarray) -> dict[str, list[float] | None]:
-    """Mean undiscounted return per task of idle and of the oracle, under the reported reward.
+def reference_returns(family: type[TaskFamily], tasks: np.ndarray, steps: int = STEPS) -> dict[str, list[float] | None]:
+    """Mean undiscounted return per task of idle and of the oracle, under the reported reward, over about `steps` each.
 
     The scale on which scores of different families can be averaged. The oracle's is None where the family has neither
     such a policy nor a best return.
     """
     return {
-        "doing_nothing": _mean_returns(family, tasks, oracle=False),
-        "task_known": _mean_returns(family, tasks, oracle=True),
+        "doing_nothing": _mean_returns(family, tasks, steps, oracle=False),
+        "task_known": _mean_returns(family, tasks, steps, oracle=True),
     }
 
 
-def _mean_returns(family: type[TaskFamily], tasks: np.ndarray, oracle: bool) -> list[float] | None:
-    episodes = max(1, STEPS // (len(tasks) * family.horizon))
+def _mean_returns(family: type[TaskFamily], tasks: np.ndarray, steps: int, oracle: bool) -> list[float] | None:
+    episodes = max(1, steps // (len(tasks) * family.horizon))
     rows = family(len(tasks) * episodes)
     rows.reset(np.repeat(tasks, episodes, axis=0), np.random.default_rng(TASK_SEED))
     if oracle and rows.oracle_action() is None:

@@ -16,7 +16,9 @@ class SparsePointRobot(TaskFamily):
     action_dim = 2
     parameter_names = ("goal_x", "goal_y")
     trace_name = "positions"
+    trace_columns = ("x", "y")
     trace_at_reset = True
+    target = "place"
 
     @staticmethod
     def draw_tasks(count: int, seed: int = TASK_SEED) -> np.ndarray:

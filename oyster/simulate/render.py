@@ -1,7 +1,7 @@
 """Pictures of trajectories: a plot of many, and a moving picture of the first and the last on one task.
 
 What a family offers decides the picture: MuJoCo's physics are rendered without a screen, positions on the plane are
-drawn over the goal, and one number (a velocity) is plotted against its target.
+drawn over the goal or from an arrow on, and one number (a velocity) is plotted over time, its target dashed.
 """
 
 import io
@@ -75,7 +75,7 @@ def _plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Tr
         for group, style in ((first, {"color": BEFORE, "linestyle": "--"}), (last, {"color": AFTER})):
             for trajectory in group:
                 _draw(axes, family, trajectory, style)
-        _draw_target(axes, family, tasks[task])
+        _draw_target(axes, family, tasks[task], last[0])
         before, after = (np.mean([trajectory.total for trajectory in group]) for group in (first, last))
         axes.set_title(f"task {task}: {before:.1f} → {after:.1f}", fontsize=8)
         axes.set_xlabel("" if on_plane else "step", fontsize=8)
@@ -84,7 +84,7 @@ def _plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Tr
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     if not on_plane:
-        figure.supylabel(family.trace_name.replace("_", " "), fontsize=8)
+        figure.supylabel((*family.trace_columns, family.trace_name)[0].replace("_", " "), fontsize=8)
     figure.legend(*_keys(family), loc="outside lower center", ncols=3 if columns > 2 else 1, fontsize=8, frameon=False)
     figure.suptitle(f"{title}\ntest tasks: return of the first trajectory → of the last", fontsize=9)
     buffer = io.BytesIO()
@@ -94,26 +94,46 @@ def _plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Tr
 
 def _draw(axes, family: type[TaskFamily], trajectory: Trajectory, style: dict) -> None:
     if _on_plane(family, trajectory):
-        axes.plot(*trajectory.trace.T, linewidth=1.2, **style)
-        axes.plot(*trajectory.trace[-1], ".", markersize=5, color=style["color"])
+        path = trajectory.trace[:, :2]
+        axes.plot(*path.T, linewidth=1.2, **style)
+        axes.plot(*path[-1], ".", markersize=5, color=style["color"])
         axes.set_aspect("equal")
     else:
-        steps = np.arange(len(trajectory.trace)) + (not family.trace_at_reset)
-        axes.plot(steps, trajectory.trace.reshape(len(steps), -1), linewidth=0.9, **style)
+        moving, steps = _moving(family), np.arange(len(trajectory.trace)) + (not family.trace_at_reset)
+        values = trajectory.trace.reshape(len(steps), -1)
+        axes.plot(steps, values if moving is None else values[:, :1], linewidth=0.9, **style)
+        if moving is not None:  # each trajectory has its own
+            axes.step(
+                steps, values[:, moving], where="mid", color=GOAL, linewidth=1.0, linestyle=style.get("linestyle")
+            )
 
 
-def _draw_target(axes, family: type[TaskFamily], task: np.ndarray) -> None:
-    if len(task) == 2:
+def _draw_target(axes, family: type[TaskFamily], task: np.ndarray, last: Trajectory) -> None:
+    """What the task is; where it moves, on the plane, the directions in force along the `last` trajectory."""
+    if _on_plane(family, last) and _moving(family) is not None:
+        angles = last.trace[:, _moving(family)]
+        for at in (0, *(np.flatnonzero(np.diff(angles)) + 1)):
+            _arrow(axes, last.trace[at, :2], angles[at])
+    elif family.target == "place":
         axes.plot(*task, "*", markersize=11, color=GOAL)
-    elif len(task) == 1:
+    elif family.target == "direction":
+        _arrow(axes, last.trace[0, :2], task[0])
+    elif family.target == "level" and _moving(family) is None:
         axes.axhline(task[0], color=GOAL, linewidth=1.2)
+
+
+def _arrow(axes, start: np.ndarray, angle: float) -> None:
+    """Of one length on paper, whatever the scale: `angle` in rad."""
+    along = 30 * np.array([np.cos(angle), np.sin(angle)])  # points
+    style = {"arrowstyle": "<-", "color": GOAL, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", xy=start, xytext=along, textcoords="offset points", arrowprops=style)
 
 
 def _keys(family: type[TaskFamily]) -> tuple[list, list[str]]:
     handles = [Line2D([], [], color=BEFORE, linestyle="--"), Line2D([], [], color=AFTER)]
     labels = ["first trajectory: z from the prior", "last trajectory: adapted"]
-    if len(family.parameter_names) in (1, 2):
-        star = {"marker": "*", "linestyle": "", "markersize": 9} if len(family.parameter_names) == 2 else {}
+    if family.target != "none" or _moving(family) is not None:
+        star = {"marker": "*", "linestyle": "", "markersize": 9} if family.target == "place" else {}
         handles.append(Line2D([], [], color=GOAL, **star))
         labels.append("the task, unseen by the agent")
     return handles, labels
@@ -126,7 +146,15 @@ def _ends(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory], list[Tr
 
 
 def _on_plane(family: type[TaskFamily], trajectory: Trajectory) -> bool:
+    """A family that names no columns is drawn by the shape of what it traces."""
+    if family.trace_columns:
+        return family.trace_columns[:2] == ("x", "y")
     return trajectory.trace.shape[1:] == (2,) and len(family.parameter_names) == 2
+
+
+def _moving(family: type[TaskFamily]) -> int | None:
+    """The column of the trace that holds the target in force, where there is one."""
+    return next((k for k, name in enumerate(family.trace_columns) if name.startswith("target")), None)
 
 
 # --- a moving picture -------------------------------------------------------------------------------------------------
@@ -162,13 +190,13 @@ def require_renderer(family: type[TaskFamily]) -> None:
 def animate(family: type[TaskFamily], task: np.ndarray, trajectories: Sequence[Trajectory], title: str) -> bytes:
     """GIF below MAX_BYTES: the first and the last of one run's trajectories on `task` (parameter,), step by step."""
     pair = [trajectories[0], trajectories[-1]]
-    if pair[0].qpos is None and not _on_plane(family, pair[0]):
+    if pair[0].qpos is None and not (_on_plane(family, pair[0]) and family.target == "place"):
         raise InputError(
             f"There is no moving picture of {family.__name__}: a family needs qpos() and physics_model(), or a trace "
             "of positions on the plane with a goal there. Run without --video for tables and plot."
         )
-    parameters = ", ".join(f"{name} {value:.2f}" for name, value in zip(family.parameter_names, task, strict=True))
-    lines = [f"{title}, task {pair[0].task}: {parameters}".replace("_", " ")]
+    parameters = ", ".join(f"{name} {value:.2f}" for name, value in zip(family.parameter_names, task, strict=False))
+    lines = [f"{title}, task {pair[0].task}{': ' * bool(parameters)}{parameters}".replace("_", " ")]
     lines += [f"trajectory {t.number + 1}, {_stage(t)}: return {t.total:.1f}" for t in pair]
     physics = pair[0].qpos is not None
     stride, step_ms = (PHYSICS_STRIDE, STEP_MS) if physics else (1, PLANE_STEP_MS)
@@ -202,7 +230,9 @@ def _render(family: type[TaskFamily], trajectory: Trajectory, moments: Sequence[
     data = mujoco.MjData(model)
     camera = mujoco.MjvCamera()
     camera.type, camera.trackbodyid = mujoco.mjtCamera.mjCAMERA_TRACKING, 1
-    camera.distance, camera.azimuth, camera.elevation = 2.2, 90.0, -7.0
+    mujoco.mj_forward(model, data)
+    height = data.xpos[1, 2]  # of the torso, as the body stands
+    camera.distance, camera.azimuth, camera.elevation = max(2.2, 2.4 * height), 90.0, -7.0
     pictures = []
     with mujoco.Renderer(model, height=PHYSICS_SIZE[1], width=PHYSICS_SIZE[0]) as renderer:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):

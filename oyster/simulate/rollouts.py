@@ -250,7 +250,7 @@ def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[rend
     """A row a step; step 0, without a reward, where the trace knows the start state."""
     family, first = simulation.family, 0 if simulation.family.trace_at_reset else 1
     width = int(np.prod(simulation.trajectories[0].trace.shape[1:]))
-    columns = [family.trace_name] if width == 1 else [f"{family.trace_name}_{axis}" for axis in _axes(width)]
+    columns = [family.trace_name] if width == 1 else list(_trace_columns(family, width))
     header = ["task", *family.parameter_names, "evaluation", "trajectory", "step", *columns, "reward"]
     rows = (
         [*_identity(simulation, t), first + k, *at.reshape(-1), t.reward[first + k - 1] if first + k else ""]
@@ -266,9 +266,12 @@ def _write_returns(path: Path, simulation: Simulation, shown: Iterable[render.Tr
 
 
 def _identity(simulation: Simulation, trajectory: render.Trajectory) -> list[Any]:
-    parameters = simulation.tasks[trajectory.task].tolist()
+    parameters = simulation.tasks[trajectory.task, : len(simulation.family.parameter_names)].tolist()
     return [trajectory.task, *parameters, trajectory.evaluation, trajectory.number]
 
 
-def _axes(width: int) -> Sequence[str]:
-    return "xyz"[:width] if width <= 3 else [str(axis) for axis in range(width)]
+def _trace_columns(family: type[TaskFamily], width: int) -> Iterator[str]:
+    """`positions_x`, `forward_velocity`: axes alone would not say of what."""
+    axes = "xyz"[:width] if width <= 3 else [str(axis) for axis in range(width)]
+    for name in family.trace_columns or axes:
+        yield f"{family.trace_name}_{name}" if name in axes else name

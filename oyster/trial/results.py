@@ -74,8 +74,11 @@ def _metrics(settings: Settings, family, test_tasks, rows: list[Any], test: Meta
 
 def _write_adaptation(path: Path, family: type[TaskFamily], test_tasks: np.ndarray, test: MetaTest | None) -> None:
     header = ["task", *family.parameter_names, "evaluation", "trajectory", "return"]
+    parameters = test_tasks[
+        :, : len(family.parameter_names)
+    ].tolist()  # too many for a column each: start.json has them
     rows = (
-        [run.task, *test_tasks[run.task].tolist(), run.evaluation, trajectory, value]
+        [run.task, *parameters[run.task], run.evaluation, trajectory, value]
         for run in (test.runs if test else [])
         for trajectory, value in enumerate(run.returns)
     )

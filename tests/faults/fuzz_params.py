@@ -28,15 +28,15 @@ from oyster.runtime.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = """
 presets:
-  small: {extends: demo, pearl: {all: {net_size: 32}, point-robot: {batch_size: 8}}}
-  smaller: {extends: small, pearl: {all: {net_size: 8}}}
+  compact: {extends: demo, pearl: {all: {net_size: 32}, point-robot: {batch_size: 8}}}
+  smaller: {extends: compact, pearl: {all: {net_size: 8}}}
 """
 TEXT = (ROOT / "params.yaml").read_text().replace("presets: {}\n", PRESETS)
 KEYS = sorted(set(re.findall(r"[\w-]+(?=:)", TEXT)))
 WORDS = r"""
     042 0x10 0b1 0o7 1_000 1:30 1.0 true "1" -1 1e3 1e-3 1.0e-3 .5 -.5 1. .inf .nan 1.0e+999 ~ null yes Off y = <<
     2024-01-01 9223372036854775807 9223372036854775808 -0 +1 0 00 5 '5' "\ud800" "\0" "\x85" 'it''s' é 日本 [] {} [1]
-    {a:1} {"a":1} {a:} [a:1] [a,] [,] - -- ? : , # &x *x &all *all small smaller <<: | > |- >2 ! !!str !!set %YAML ---
+    {a:1} {"a":1} {a:} [a:1] [a,] [,] - -- ? : , # &x *x &all *all compact smaller <<: | > |- >2 ! !!str !!set %YAML ---
     ... @ ` ${x} ${item.env} <<<<<<< ======= >>>>>>> all mlp mlp.v2 MLP point-robot point family runtime: seeds: "x": x:
 """
 SPACES = ["", " ", "\n", "\n\n", "  ", "\t", ": ", " #", "\r", "\r\n", "\0", "\ufeff", "\u2028", "---\n", "a: |\n  b\n"]

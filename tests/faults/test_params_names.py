@@ -19,7 +19,7 @@ NEW = {
 
 def load(tmp_path: Path, change):
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["presets"] = {"small": {"extends": "demo", "pearl": {"all": {"net_size": 64}}}}
+    content["presets"] = {"compact": {"extends": "demo", "pearl": {"all": {"net_size": 64}}}}
     change(content)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -75,7 +75,7 @@ def test_names_that_the_project_uses_itself_are_refused(kind, name, tmp_path):
 
 def test_unknown_names_and_keys_suggest_the_nearest(tmp_path):
     def misspell(params):
-        params["presets"]["small"]["pearl"]["all"]["net_sizes"] = 64
+        params["presets"]["compact"]["pearl"]["all"]["net_sizes"] = 64
         params["agents"]["mlp"]["settings"] = {"discont": 0.9}
         params["evaluation"]["demo"]["point-robot"]["evaluation"] = 2
         params["runtme"] = "host"
@@ -84,7 +84,7 @@ def test_unknown_names_and_keys_suggest_the_nearest(tmp_path):
     with pytest.raises(InputError) as caught:
         load(tmp_path, misspell)
     for words in (
-        "presets.small.pearl.all.net_sizes: given 64; no such key, did you mean net_size?",
+        "presets.compact.pearl.all.net_sizes: given 64; no such key, did you mean net_size?",
         "agents.mlp.settings.discont: given 0.9; no such key, did you mean discount?",
         "evaluation.demo.point-robot.evaluation: given 2; no such key, did you mean evaluations?",
         "runtme: given 'host'; no such key, did you mean runtime?",
@@ -94,7 +94,7 @@ def test_unknown_names_and_keys_suggest_the_nearest(tmp_path):
 
     def misname(params):
         params["grids"]["demo"].update(agents=["mpl"], environments=["point-robto"], beside=["benchmrk"])
-        params["presets"]["small"]["pearl"]["point-robt"] = {}
+        params["presets"]["compact"]["pearl"]["point-robt"] = {}
         params["presets"]["other"] = {"extends": "smal"}
         params["evaluation"]["dmo"] = {}
         params["evaluation"]["demo"]["cheetah-vl"] = params["evaluation"]["demo"]["cheetah-vel"]
@@ -105,7 +105,7 @@ def test_unknown_names_and_keys_suggest_the_nearest(tmp_path):
         "grids.demo.agents: lists 'mpl', which `agents:` does not have, did you mean mlp?",
         "grids.demo.environments: lists 'point-robto', which oyster/envs does not have, did you mean point-robot?",
         "grids.demo.beside: lists 'benchmrk', which is no other grid, did you mean benchmark?",
-        "presets.small.pearl.point-robt: no such family, did you mean point-robot?",
+        "presets.compact.pearl.point-robt: no such family, did you mean point-robot?",
         "presets.other.extends: there is no preset 'smal', did you mean small?",
         "evaluation.dmo: no such preset, did you mean demo?",
         "evaluation.demo.cheetah-vl: no such family, did you mean cheetah-vel?",

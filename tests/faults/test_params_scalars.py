@@ -193,9 +193,9 @@ def test_keys_that_readers_disagree_on_are_refused(old, new, told, tmp_path):
 def test_anchors_and_merge_keys_are_welcome(tmp_path):
     presets = """
 presets:
-  small: &small {extends: demo, pearl: {all: {net_size: 8}}}
-  more: {<<: *small, extends: paper}
-  most: {<<: [*small]}
+  compact: &compact {extends: demo, pearl: {all: {net_size: 8}}}
+  more: {<<: *compact, extends: paper}
+  most: {<<: [*compact]}
 """
     params = load(tmp_path, TEXT.replace("presets: {}\n", presets))
     assert [each.extends for each in params.presets.values()] == ["demo", "paper", "demo"]

@@ -16,18 +16,18 @@ GOOD = {"environment": "point-robot", "agent": "mlp", "seed": 0, "preset": "demo
 
 
 def load(tmp_path: Path, change):
-    """params.yaml with a preset `small` and a grid of it, after a change."""
+    """params.yaml with a preset `compact` and a grid of it, after a change."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content["presets"] = {"small": {"extends": "demo", "pearl": {"all": {}}}}
-    content["grids"]["small"] = content["grids"]["demo"] | {"preset": "small"}
+    content["presets"] = {"compact": {"extends": "demo", "pearl": {"all": {}}}}
+    content["grids"]["compact"] = content["grids"]["demo"] | {"preset": "compact"}
     change(content)
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))
     return load_params(path)
 
 
-def small(params) -> dict:
-    return params["presets"]["small"]["pearl"]["all"]
+def compact(params) -> dict:
+    return params["presets"]["compact"]["pearl"]["all"]
 
 
 WRONG = {
@@ -44,8 +44,8 @@ WRONG = {
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
 def test_nothing_is_converted(key, value, tmp_path):
     told = rf"{key}(\.0)?: given .*; (expected|it should be)"
-    with pytest.raises(InputError, match=rf"(?s)(presets\.small\.|Preset 'small').*{told}"):
-        load(tmp_path, lambda p: p["presets"]["small"]["pearl"]["all"].update({key: value}))
+    with pytest.raises(InputError, match=rf"(?s)(presets\.compact\.|Preset 'compact').*{told}"):
+        load(tmp_path, lambda p: p["presets"]["compact"]["pearl"]["all"].update({key: value}))
     with pytest.raises(InputError, match=rf"(?s)(agents\.mlp\.settings\.|agent 'mlp').*{told}"):
         load(tmp_path, lambda p: p["agents"]["mlp"].update(settings={key: value}))
 
@@ -53,10 +53,16 @@ def test_nothing_is_converted(key, value, tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda p: small(p).update(use_next_obs_in_context=1), "use_next_obs_in_context: given 1; expected true"),
-        (lambda p: small(p).update(discount="0.9"), "presets.small.pearl.all.discount: given '0.9'; expected a number"),
-        (lambda p: p["presets"].update(small=3), "presets.small: given 3; expected a mapping"),
-        (lambda p: p["presets"]["small"].update(extends=["demo"]), "presets.small.extends: given ['demo']; expected t"),
+        (lambda p: compact(p).update(use_next_obs_in_context=1), "use_next_obs_in_context: given 1; expected true"),
+        (
+            lambda p: compact(p).update(discount="0.9"),
+            "presets.compact.pearl.all.discount: given '0.9'; expected a number",
+        ),
+        (lambda p: p["presets"].update(compact=3), "presets.compact: given 3; expected a mapping"),
+        (
+            lambda p: p["presets"]["compact"].update(extends=["demo"]),
+            "presets.compact.extends: given ['demo']; expected t",
+        ),
         (lambda p: p["evaluation"]["demo"]["point-robot"].update(test_tasks="2"), "test_tasks: given '2'; expected an"),
         (lambda p: p["evaluation"].update(demo=[]), "evaluation.demo: given []; expected a mapping"),
         (lambda p: p["grids"]["demo"].update(agents="mlp"), "grids.demo.agents: given 'mlp'; expected a list"),
@@ -78,8 +84,8 @@ def test_the_key_the_value_and_what_is_expected_are_told(change, told, tmp_path)
 
 
 def test_integers_are_numbers(tmp_path):
-    params = load(tmp_path, lambda p: small(p).update(reward_scale=5, kl_lambda=1))
-    settings = trial_settings(params, **GOOD | {"environment": "cheetah-vel", "preset": "small"})
+    params = load(tmp_path, lambda p: compact(p).update(reward_scale=5, kl_lambda=1))
+    settings = trial_settings(params, **GOOD | {"environment": "cheetah-vel", "preset": "compact"})
     assert (type(settings.reward_scale), settings.reward_scale, settings.kl_lambda) == (float, 5.0, 1.0)
 
 

@@ -107,11 +107,11 @@ def all_trials(environments=ENVIRONMENTS, agents=AGENTS, seeds=SEEDS) -> set[str
 def shrink(params: dict) -> None:
     """A grid of four trials, seconds each, as `benchmark` and as `demo`."""
     axes = {"environments": [*ENVIRONMENTS], "agents": [*AGENTS], "seeds": [*SEEDS]}
-    params["grids"] = {name: {"preset": preset} | axes for name, preset in (("benchmark", "tiny"), ("demo", "small"))}
+    params["grids"] = {name: {"preset": preset} | axes for name, preset in (("benchmark", "tiny"), ("demo", "compact"))}
     params["evaluation"]["tiny"] = dict.fromkeys(ENVIRONMENTS, EVALUATION)
     sections = dict.fromkeys(("all", *ENVIRONMENTS), TINY)
     params["presets"] = {"tiny": {"extends": "demo", "pearl": sections}}
-    params["presets"]["small"] = {"extends": "tiny", "pearl": {"all": {"net_size": 4}}}
+    params["presets"]["compact"] = {"extends": "tiny", "pearl": {"all": {"net_size": 4}}}
 
 
 def make_untrained(folder: Path) -> None:

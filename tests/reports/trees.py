@@ -123,7 +123,7 @@ class Tree:
         for task, evaluation in runs if count else []:
             for trajectory in range(count + 1):
                 moved = trajectory > 0 and not self.shape.alike
-                mean = parameters[task][0] * np.arange(1, dimensions + 1) * moved
+                mean = ([*parameters[task], float(task)][0]) * np.arange(1, dimensions + 1) * moved
                 mean += random.normal(0, 0.1, dimensions) * moved
                 variance = np.full(dimensions, 1 / (1 + trajectory))
                 rows.append(",".join(map(str, [task, evaluation, trajectory, *mean, *variance])))

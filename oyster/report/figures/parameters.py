@@ -7,6 +7,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
+from oyster.envs import families, load_family
+from oyster.envs.family import TaskFamily
 from oyster.report.read.results import Results
 
 
@@ -38,14 +40,36 @@ def parameters(results: Results, environment: str) -> pd.DataFrame:
     return rows.drop_duplicates("task").set_index("task")[names].sort_index()
 
 
+def family_of(results: Results, environment: str) -> type[TaskFamily] | None:
+    """The task family; None where there is none any more, or where it names other parameters than the results."""
+    if environment not in families():
+        return None
+    family = load_family(environment)
+    return family if list(family.parameter_names) == results.parameter_names(environment) else None
+
+
+def are_goals(results: Results, environment: str) -> bool:
+    """Whether tasks are places on the plane: the family says so, or, where it is not known, their two parameters."""
+    family = family_of(results, environment)
+    return len(results.parameter_names(environment)) == 2 and (family is None or family.target == "place")
+
+
+def varying(table: pd.DataFrame) -> pd.DataFrame:
+    """`parameters`, of more than two without those that are the same in all tasks."""
+    differ = table.nunique() > 1
+    return table.loc[:, differ] if len(table.columns) > 2 and differ.any() else table
+
+
 def scale(results: Results, environment: str) -> Scale | None:
     """The number that says it all of a task: its one parameter, or the angle of a goal on a circle round the origin."""
-    table = parameters(results, environment)
+    table, family = varying(parameters(results, environment)), family_of(results, environment)
     if len(table) == 0 or len(table.columns) == 0:
         return None
     if len(table.columns) == 1:
+        if family is not None and family.target == "direction":
+            return Scale(np.degrees(table.iloc[:, 0]) % 360, "direction (degrees)", "twilight_shifted", 0.0, 360.0)
         return Scale(table.iloc[:, 0], spaced(table.columns[0]))
-    if len(table.columns) == 2:
+    if are_goals(results, environment):
         radius = np.hypot(table.iloc[:, 0], table.iloc[:, 1])
         if radius.max() - radius.min() <= 1e-3 * radius.max():
             return Scale(_angle(table), "goal angle (degrees)")
@@ -53,14 +77,28 @@ def scale(results: Results, environment: str) -> Scale | None:
 
 
 def hue(results: Results, environment: str) -> Scale | None:
-    """`scale`, or what tells tasks apart where there is none: the direction of a goal, else the first parameter."""
+    """`scale`, or what tells tasks apart where there is none: the direction of a goal, else the first parameter.
+
+    Where a family has too many parameters for columns: the task's number.
+    """
     found = scale(results, environment)
-    table = parameters(results, environment)
-    if found is not None or len(table) == 0 or len(table.columns) == 0:
+    table = varying(parameters(results, environment))
+    if found is not None or len(table) == 0:
         return found
-    if len(table.columns) == 2:
+    if len(table.columns) == 0:
+        numbers = pd.Series(table.index, table.index, dtype=float)
+        return None if family_of(results, environment) is None else Scale(numbers, "task")
+    if are_goals(results, environment):
         return Scale(_angle(table), "direction of the goal (degrees)", "twilight_shifted", 0.0, 360.0)
     return Scale(table.iloc[:, 0], spaced(table.columns[0]))
+
+
+def along(results: Results, environment: str) -> Scale | None:
+    """What an axis of tasks shows: `scale`, else `hue`, unless tasks are places that are better shown as a map."""
+    found = scale(results, environment)
+    if found is not None or are_goals(results, environment) or family_of(results, environment) is None:
+        return found
+    return hue(results, environment)
 
 
 def median_trial(results: Results, environment: str, encoder: str) -> int | None:

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from oyster.report.figures.curves import count_axis, curves
-from oyster.report.figures.parameters import Scale, hue, median_trial, parameters, scale, spaced
+from oyster.report.figures.parameters import Scale, along, are_goals, hue, median_trial, parameters, spaced
 from oyster.report.figures.style import (
     INK,
     Cells,
@@ -36,10 +36,9 @@ def means(results: Results) -> dict[str, Svg]:
     """The final posterior's mean, a row an encoder and a column a latent dimension, against the task's parameter."""
     panels = {}
     for environment in results.grid.environments:
-        found = scale(results, environment)
-        goals = parameters(results, environment)
+        found = along(results, environment)
         rows = _finals(results, environment)
-        if not rows or (found is None and len(goals.columns) != 2):
+        if not rows or (found is None and not are_goals(results, environment)):
             continue
         columns = max(frame.shape[1] for _, _, frame in rows)
 
@@ -196,7 +195,7 @@ def _row_title(axes: Axes, encoder: str, seed: int) -> None:
 
 
 def alt_means(results: Results, environment: str) -> str:
-    found = scale(results, environment)
+    found = along(results, environment)
     parts = []
     for encoder, seed, frame in _finals(results, environment):
         if found is not None and len(frame) > 2:

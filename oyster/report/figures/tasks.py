@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from oyster.report.figures.adaptation import BOUNDS, bound_keys
-from oyster.report.figures.parameters import parameters, scale, spaced
+from oyster.report.figures.parameters import along, are_goals, parameters, spaced
 from oyster.report.figures.style import INK, Cells, Svg, colour_bar, encoder_keys, figure, grid, label, looks, panel
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
@@ -20,12 +20,12 @@ def tasks(results: Results) -> dict[str, Svg]:
     panels = {}
     for environment in results.grid.environments:
         returns = task_returns(results, environment)
-        found = scale(results, environment)
+        found = along(results, environment)
         if len(returns) == 0:
             continue
         if found is not None:
             panels[environment] = _against(results, environment, returns, found.values, found.words)
-        elif len(parameters(results, environment).columns) == 2 and _known(results, environment):
+        elif are_goals(results, environment) and _known(results, environment):
             panels[environment] = _map(results, environment, returns)
     return panels
 
@@ -123,15 +123,15 @@ def alt(results: Results, environment: str) -> str:
         if len(means):
             worst, best = (_told(results, environment, task) for task in (means.idxmin(), means.idxmax()))
             parts.append(
-                f"{encoder} between {number(means.min())} (task {means.idxmin():.0f}, {worst}) and "
-                f"{number(means.max())} (task {means.idxmax():.0f}, {best})"
+                f"{encoder} between {number(means.min())} (task {means.idxmin():.0f}{worst}) and "
+                f"{number(means.max())} (task {means.idxmax():.0f}{best})"
             )
     return f"Return of each test task on {environment}, means of seeds: {'; '.join(parts)}."
 
 
 def _told(results: Results, environment: str, task: float) -> str:
     values = parameters(results, environment).loc[task]
-    return ", ".join(f"{spaced(name)} {number(float(np.round(value, 3)))}" for name, value in values.items())
+    return "".join(f", {spaced(name)} {number(float(np.round(value, 3)))}" for name, value in values.items())
 
 
 CAPTION = """\

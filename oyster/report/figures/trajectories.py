@@ -1,10 +1,13 @@
 """What adaptation looks like: the first and the last trajectory of a handful of test tasks."""
 
+from typing import NamedTuple
+
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
-from oyster.report.figures.parameters import median_trial, parameters, spaced, spread_out
+from oyster.report.figures.parameters import family_of, hue, median_trial, parameters, spaced, spread_out, varying
 from oyster.report.figures.style import COLOURS, INK, PAPER, Cells, Svg, beneath, figure, grid, key, label
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
@@ -13,16 +16,24 @@ TASKS_ON_A_PLANE, TASKS_OVER_TIME = 5, 3  # no more than there are colours
 LONGEST = 200  # points of a drawn curve
 
 
+class Picture(NamedTuple):
+    """What a family's traces show, and how its tasks are drawn with them."""
+
+    on_plane: bool  # the first two columns are x and y; else the first, or the only one, is drawn over time
+    target: str  # one of oyster.envs.family.TARGETS
+    moving: int | None  # the column that holds the target in force, where it may change within a trajectory
+    words: str  # what is drawn over time
+
+
 def trajectories(results: Results) -> dict[str, Svg]:
-    """Paths to goals, or the recorded quantity over time: a row an encoder, before and after adaptation."""
+    """Paths on the plane, or the recorded quantity over time: a row an encoder, before and after adaptation."""
     panels = {}
     for environment in results.grid.environments:
         traces = _traces(results, environment)
-        dimensions = {trace.shape[4:] for _, _, trace in traces}
-        if dimensions == {(2,)}:
-            panels[environment] = _on_a_plane(results, environment, traces)
-        elif dimensions == {()}:
-            panels[environment] = _over_time(results, environment, traces)
+        picture = _picture(results, environment, traces)
+        if picture is not None:
+            draw = _on_a_plane if picture.on_plane else _over_time
+            panels[environment] = draw(results, environment, traces, picture)
     return panels
 
 
@@ -30,7 +41,7 @@ def _traces(results: Results, environment: str) -> list[tuple[str, int, np.ndarr
     """encoder, seed, (task, evaluation, trajectory, step, …): of each encoder's median seed, where they are known."""
     found = []
     tasks = parameters(results, environment)
-    for encoder in results.grid.encoders if len(tasks.columns) else ():
+    for encoder in results.grid.encoders if hue(results, environment) is not None else ():
         seed = median_trial(results, environment, encoder)
         trace = None if seed is None else results.trace(environment, encoder, seed)
         if trace is not None and trace.ndim >= 4 and len(trace) > tasks.index.max():
@@ -38,32 +49,91 @@ def _traces(results: Results, environment: str) -> list[tuple[str, int, np.ndarr
     return found
 
 
-def _on_a_plane(results: Results, environment: str, traces: list) -> Svg:
+def _picture(results: Results, environment: str, traces: list) -> Picture | None:
+    """What the family says; where it is not known, or the traces are of another shape, what the shapes say."""
+    shapes = {trace.shape[4:] for _, _, trace in traces}
+    if len(shapes) != 1:
+        return None
+    family, names, shape = family_of(results, environment), results.parameter_names(environment), shapes.pop()
+    level = bool(names) and names[0].startswith("target_") and shape == ()
+    words = spaced(names[0].removeprefix("target_")) if names else ""
+    if family is not None and shape == ((len(family.trace_columns),) if family.trace_columns else ()):
+        columns = family.trace_columns or (family.trace_name,)
+        moving = next((place for place, name in enumerate(columns) if name.startswith("target")), None)
+        return Picture(columns[:2] == ("x", "y"), family.target, moving, words if level else spaced(columns[0]))
+    if shape == (2,):
+        return Picture(True, "place" if len(names) == 2 else "none", None, "")
+    return Picture(False, "level" if level else "none", None, words) if shape == () else None
+
+
+def _on_a_plane(results: Results, environment: str, traces: list, picture: Picture) -> Svg:
     chosen = spread_out(results, environment, TASKS_ON_A_PLANE)
-    goals = parameters(results, environment)
-    goals = goals.loc[chosen].to_numpy() if len(goals.columns) == 2 else None
-    paths = np.concatenate([path for *_, trace in traces for task in chosen for path in _ends(trace, task)])
-    points = paths if goals is None else np.vstack([paths, goals])
-    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+    tasks = parameters(results, environment).loc[chosen].to_numpy()
+    goals = tasks if picture.target == "place" else None
+    paths = np.concatenate([path for *_, trace in traces for task in chosen for path in _ends(trace, task)])[:, :2]
+    reach = 0.5 * (np.nanmax(paths, axis=0) - np.nanmin(paths, axis=0)).max()  # of an arrow
+    angles = tasks[:, 0] if picture.target == "direction" and picture.moving is None else None
+    points = [paths] if goals is None else [paths, goals]
+    if angles is not None:
+        starts = (
+            (path[0], angle)
+            for *_, trace in traces
+            for task, angle in zip(chosen, angles, strict=True)
+            for path in _ends(trace, task)
+        )
+        points += [(start + reach * _towards(angle))[None] for start, angle in starts]
+    low, high = np.nanmin(np.vstack(points), axis=0), np.nanmax(np.vstack(points), axis=0)
     half = 0.55 * max(high - low) or 1.0
 
     def draw(cells: Cells) -> None:
         for line, (_, _, trace) in zip(cells.axes, traces, strict=True):
             for place, axes in enumerate(line):
                 for colour, task in zip(COLOURS, chosen, strict=False):
+                    path = _ends(trace, task)[place]
                     if goals is not None:
                         goal = goals[chosen.index(task)]
                         axes.plot(*goal, "X", color=colour, markersize=7, markeredgecolor=INK, markeredgewidth=0.6)
-                    _path(axes, _ends(trace, task)[place], colour)
+                    if angles is not None:
+                        _arrow(axes, path[0], reach * _towards(angles[chosen.index(task)]), colour)
+                    if picture.moving is not None:
+                        for at in _changes(path[:, picture.moving]):
+                            _arrow(axes, path[at, :2], 0.4 * reach * _towards(path[at, picture.moving]), colour)
+                    _path(axes, path[:, :2], colour)
                 (x, y) = (low + high) / 2
                 axes.set(aspect="equal", xlim=(x - half, x + half), ylim=(y - half, y + half))
         _titles(cells, traces)
         beneath(cells, "position")
 
+    arrows = "the task's direction" if angles is not None else "the direction, where it turns"
+    stroke = {"linestyle": (0, (4, 2)), "linewidth": 1.2, "markersize": 4}
+    keys = [key(arrows, ">", **stroke)] if angles is not None or picture.moving is not None else []
     return grid(
         environment, len(traces), 2, draw, cell_height=1.7, gap=(0.15, 0.32), left=0.42, bottom=0.45,
-        share=(True, True),
+        share=(True, True), keys=keys,
     )  # fmt: skip
+
+
+def _towards(angle: np.ndarray) -> np.ndarray:
+    """(…) in rad → (…, 2), of length 1."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def _arrow(axes: Axes, start: np.ndarray, along: np.ndarray, colour: str) -> None:
+    style = {
+        "arrowstyle": "->",
+        "color": colour,
+        "linewidth": 1.2,
+        "linestyle": (0, (4, 2)),
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    axes.annotate("", xy=start + along, xytext=start, arrowprops=style)
+
+
+def _changes(target: np.ndarray) -> list[int]:
+    """The first step, and each at which another target is in force."""
+    target = target[np.isfinite(target)]
+    return [0, *(np.flatnonzero(np.diff(target)) + 1)] if len(target) else []
 
 
 def _ends(trace: np.ndarray, task: float) -> tuple[np.ndarray, np.ndarray]:
@@ -82,32 +152,48 @@ def _path(axes: Axes, path: np.ndarray, colour: str) -> None:
         axes.plot(*path[-1], "o", color=colour, markersize=3.5, markeredgecolor=INK, markeredgewidth=0.5, zorder=4)
 
 
-def _over_time(results: Results, environment: str, traces: list) -> Svg:
+def _over_time(results: Results, environment: str, traces: list, picture: Picture) -> Svg:
     chosen = spread_out(results, environment, TASKS_OVER_TIME)
-    parameter = parameters(results, environment).iloc[:, 0]
-    wanted = str(parameter.name).startswith("target_")
+    table = varying(parameters(results, environment))
 
     def draw(cells: Cells) -> None:
         for line, (_, _, trace) in zip(cells.axes, traces, strict=True):
             for place, axes in enumerate(line):
                 for colour, task in zip(COLOURS, chosen, strict=False):
-                    values = _ends(trace, task)[place]
+                    lived = _ends(trace, task)[place].reshape(trace.shape[3], -1)
+                    values = lived[:, 0]
                     shown = slice(None, None, -(-len(values) // LONGEST))
                     axes.plot(np.arange(len(values))[shown], values[shown], color=colour, linewidth=1)
-                    if wanted:
-                        axes.axhline(parameter[task], color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
-            line[0].set_ylabel(spaced(str(parameter.name).removeprefix("target_")), fontsize=8)
+                    dashes = {"color": colour, "linewidth": 1.2, "linestyle": (0, (4, 2))}
+                    if picture.moving is not None:
+                        axes.step(np.arange(len(values)), lived[:, picture.moving], where="mid", **dashes)
+                    elif picture.target == "level":
+                        axes.axhline(table.loc[task].iloc[0], **dashes)
+            line[0].set_ylabel(picture.words, fontsize=8)
         _titles(cells, traces)
         beneath(cells, "step")
 
     keys = [
-        key(f"{label(spaced(str(parameter.name)))} {number(parameter[task])}", None, color=colour, linestyle="-")
+        key(_named(table, task), None, color=colour, linestyle="-")
         for colour, task in zip(COLOURS, chosen, strict=False)
     ]
     return grid(
         environment, len(traces), 2, draw, cell_height=1.0, gap=(0.15, 0.32), left=0.5, bottom=0.45,
         share=(True, True), keys=keys,
     )  # fmt: skip
+
+
+def _named(table: pd.DataFrame, task: float) -> str:
+    """What a legend calls a task."""
+    parts = [f"{label(spaced(name))} {_shown(table[name], value)}" for name, value in table.loc[task].items()]
+    return ", ".join(parts) or f"task {task:.0f}"
+
+
+def _shown(values: pd.Series, value: float) -> str:
+    """One of a parameter's values: whole where all are, and never 0.00 for what is small."""
+    if (values % 1 == 0).all():
+        return f"{value:.0f}"
+    return number(value) if abs(values).max() >= 0.1 else f"{value:.2g}"
 
 
 def _titles(cells: Cells, traces: list) -> None:
@@ -121,7 +207,8 @@ def _titles(cells: Cells, traces: list) -> None:
 
 def alt(results: Results, environment: str) -> str:
     traces = _traces(results, environment)
-    count = TASKS_ON_A_PLANE if traces and traces[0][2].ndim == 5 else TASKS_OVER_TIME
+    picture = _picture(results, environment, traces)
+    count = TASKS_ON_A_PLANE if picture is not None and picture.on_plane else TASKS_OVER_TIME
     names = ", ".join(f"{task:.0f}" for task in spread_out(results, environment, count))
     rows = results.adaptation.query("status == 'finished' and environment == @environment")
     parts = []

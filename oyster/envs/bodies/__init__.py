@@ -1,0 +1,1 @@
+"""Bodies that families share: model, observation, resets. A family adds tasks and a reward."""

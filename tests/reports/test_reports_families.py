@@ -1,0 +1,124 @@
+"""How tasks of each family are drawn: as it says itself, and, where it is not known, as the shapes say."""
+
+import numpy as np
+import pytest
+
+from oyster.envs import families, load_family
+from oyster.report.figures import FIGURES, parameters, trajectories
+from oyster.report.read.results import load
+from tests.reports import trees
+
+SPECS = {spec.kind: spec for spec in FIGURES}
+KINDS = ("tasks", "posterior_means", "posterior_projection", "trajectories")
+STEPS, TASKS = 20, 4
+
+
+@pytest.fixture
+def results_of_family(tmp_path, monkeypatch):
+    """Call it with a family's name for Results of one trial in it, with as many test tasks as it has, at most four."""
+
+    def make(name: str):
+        family = load_family(name)
+        width = len(family.parameter_names)
+        tasks = family.tasks(*family.task_counts)[1][:TASKS, :width]
+        monkeypatch.setattr(trees, "_tasks", lambda kind, count: (list(family.parameter_names), tasks.tolist()))
+        monkeypatch.setattr(trees, "_trace", lambda kind, *_: {family.trace_name: trace_of(family, tasks)})
+        grid = {"environments": [name], "encoders": ["mlp"], "seeds": [1]}
+        tree = trees.Tree(tmp_path / name, "demo", grid, trees.Shape(tasks=len(tasks), evaluations=2, trajectories=3))
+        tree.write_trial(name, "mlp", 1)
+        return load(tree.results, tree.read_grid())
+
+    return make
+
+
+def trace_of(family, tasks: np.ndarray) -> np.ndarray:
+    """(task, evaluation, trajectory, step, …): a walk that ends early in the second task, its target turning once."""
+    rng = np.random.default_rng(0)
+    count = len(family.trace_columns) or 1
+    trace = rng.normal(size=(len(tasks), 2, 3, STEPS, count)).cumsum(axis=3)
+    if family.trace_columns and family.trace_columns[-1].startswith("target"):
+        trace[..., -1] = np.where(np.arange(STEPS) < 12, 0.0, np.pi)
+    trace[1, :, :, STEPS // 2 :] = np.nan
+    return (trace if family.trace_columns else trace[..., 0]).astype(np.float32)
+
+
+def drawn(results, name):
+    """The trajectories' panels of axes, and the words of the legend."""
+    figure = SPECS["trajectories"].draw(results)[name].figure
+    words = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return [axes for axes in figure.axes if axes.lines], words
+
+
+def dashed(axes) -> int:
+    return sum(line.is_dashed() for line in axes.lines)
+
+
+@pytest.mark.parametrize("name", families())
+def test_every_family_is_drawn(name, results_of_family):
+    results = results_of_family(name)
+    assert parameters.family_of(results, name) is load_family(name)
+    for kind in KINDS:
+        drawn_kind = SPECS[kind].draw(results)
+        assert list(drawn_kind) == [name], kind
+        assert name in SPECS[kind].alt(results, name) and "nan" not in SPECS[kind].alt(results, name)
+
+
+def test_directions_are_arrows(results_of_family):
+    panels, words = drawn(results_of_family("humanoid-dir"), "humanoid-dir")
+    assert words == ["the task's direction"]
+    assert all(len(axes.texts) == TASKS for axes in panels)  # an arrow is an annotation without words
+    scale = parameters.scale(results_of_family("ant-dir"), "ant-dir")
+    assert scale.words == "direction (degrees)" and scale.values.tolist() == pytest.approx([0, 180])
+
+
+def test_a_direction_that_turns_is_an_arrow_at_each_turn(results_of_family):
+    panels, words = drawn(results_of_family("ant-dir-non-stat"), "ant-dir-non-stat")
+    assert words == ["the direction, where it turns"]
+    # Two tasks: one with two directions, one that ends before the second.
+    assert [len(axes.texts) for axes in panels] == [3, 3]
+
+
+def test_a_level_is_a_dashed_line_and_one_that_moves_is_dashed_steps(results_of_family):
+    level, _ = drawn(results_of_family("cheetah-vel-ood"), "cheetah-vel-ood")
+    assert [dashed(axes) for axes in level] == [3, 3]
+    moving, words = drawn(results_of_family("cheetah-vel-non-stat"), "cheetah-vel-non-stat")
+    assert [dashed(axes) for axes in moving] == [3, 3] and words[0].startswith("first velocity")
+    for axes in moving:
+        steps = [line for line in axes.lines if line.is_dashed()]
+        assert all(line.get_drawstyle() == "steps-mid" for line in steps)
+    plain, words = drawn(results_of_family("cheetah-dir"), "cheetah-dir")
+    assert [dashed(axes) for axes in plain] == [0, 0] and len(words) == 2
+
+
+def test_tasks_without_columns_are_known_by_their_number(results_of_family):
+    results = results_of_family("walker-rand-params")
+    assert parameters.scale(results, "walker-rand-params") is None
+    assert parameters.hue(results, "walker-rand-params").words == "task"
+    assert drawn(results, "walker-rand-params")[1] == ["task 0", "task 2", "task 3"]
+    assert "(task 0)" in SPECS["tasks"].alt(results, "walker-rand-params")
+
+
+def test_parameters_that_are_the_same_in_all_tasks_are_left_out(results_of_family):
+    results = results_of_family("pendulum")
+    assert parameters.scale(results, "pendulum").words == "mass"
+    assert drawn(results, "pendulum")[1][0].startswith("mass ")
+
+
+def test_a_variant_and_a_target_are_no_place(results_of_family):
+    results = results_of_family("cheetah-multi-task")
+    assert not parameters.are_goals(results, "cheetah-multi-task")
+    assert parameters.hue(results, "cheetah-multi-task").words == "variant"
+    assert parameters.are_goals(results_of_family("ant-goal"), "ant-goal")
+
+
+def test_where_there_is_no_such_family_any_more_the_shapes_say(results_of_family, monkeypatch):
+    velocity, place = results_of_family("cheetah-vel"), results_of_family("ant-goal")
+    monkeypatch.setattr(parameters, "families", list)
+    for results, name, on_plane, target in (
+        (velocity, "cheetah-vel", False, "level"),
+        (place, "ant-goal", True, "place"),
+    ):
+        picture = trajectories._picture(results, name, trajectories._traces(results, name))
+        assert parameters.family_of(results, name) is None
+        assert (picture.on_plane, picture.target, picture.moving) == (on_plane, target, None)
+        assert SPECS["trajectories"].draw(results)
