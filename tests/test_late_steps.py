@@ -12,9 +12,9 @@ import torch
 from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.learner import FIRST_STEPS
 from oyster.algorithms.pearl.settings import Settings, find_encoder_file
-from oyster.envs import load_family
-from oyster.grid import load_params, trial_settings
-from oyster.reproduce.keep import CANARY, FOLDER
+from oyster.envs import families, load_family
+from oyster.grid import encoder_agent, load_params, trial_settings
+from oyster.reproduce.keep import CANARY, FOLDER, OTHERS
 from oyster.trial.run import Trial
 from oyster.trial.training import Training
 from tests.plain.plain_pearl import PlainPearl
@@ -127,3 +127,12 @@ def test_a_whole_trial_is_what_an_independent_pearl_makes_of_the_same_draws(monk
         assert not list(noises) and not list(starts)
         batches.clear()
     assert iteration == 1
+
+
+def test_each_family_has_a_canary():
+    """`keep` runs it: the settings resolve, and the family has so many tasks."""
+    params = load_params(FOLDER / "params.yaml")
+    for name in families():
+        agent = encoder_agent(params, CANARY.get(name, OTHERS))
+        s = trial_settings(params, environment=name, agent=agent, seed=1, preset="canary")
+        load_family(name).tasks(s.train_tasks, s.test_tasks)
