@@ -17,7 +17,8 @@ from oyster.algorithms.pearl.subject import Subject
 from oyster.check import practice
 from oyster.check.encoder import CHECKS, check_encoder
 from oyster.cli import main
-from oyster.envs import load_family
+from oyster.envs import families, load_family
+from oyster.envs.bodies.half_cheetah import HalfCheetah
 from oyster.grid import encoder_agent, load_params, trial_settings
 from oyster.params import Preset
 from oyster.runtime.errors import TrialFailure
@@ -159,16 +160,17 @@ def test_what_a_recurrent_encoder_does_with_the_order_is_reported():
     assert order.verdict == "info" and "order-aware" in order.seen
 
 
-def test_without_an_environment_the_contract_is_checked_at_the_sizes_of_all(tmp_path):
+def test_without_an_environment_the_contract_is_checked_at_the_sizes_of_the_presets_grid_or_of_all(tmp_path):
     narrow = tmp_path / "narrow.py"
     source = path("residual_gate").read_text()
     narrow.write_text(
         source.replace("        super().__init__()", "        assert input_size == 27\n        super().__init__()")
     )
     params = PARAMS.model_copy(update={"presets": {"own": Preset(extends="demo")}})
-    for preset in ("demo", "own"):
+    others = (name for name in families() if not issubclass(load_family(name), HalfCheetah))
+    for preset, other in (("demo", ("point-robot", "sparse-point-robot")), ("own", others)):
         findings = check_encoder(narrow, params, preset=preset, num_steps=5, timing=False)
-        assert verdicts(findings, "fail") == {"sizes of point-robot", "sizes of sparse-point-robot"}
+        assert verdicts(findings, "fail") == {f"sizes of {name}" for name in other}
 
 
 @pytest.mark.parametrize("change", [{"use_information_bottleneck": False}, {"use_next_obs_in_context": True}])
