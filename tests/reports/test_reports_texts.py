@@ -1,4 +1,4 @@
-"""README and docs/explanation/reproduction.md say what the report's files say, and these are of the results at this commit."""
+"""README and the page on reproduction say what the report's files say, and these are of the results at this commit."""
 
 import re
 from pathlib import Path
