@@ -9,9 +9,10 @@
 # make mutants     do the tests notice a wrong module? MODULE=name for one, JOBS at a time (2): tests/mutants.md
 # make pictures    draw one task of each environment for the reports, from results with weights (GRID=demo: the demo's)
 # make schema      write params.schema.json, from which editors complete params.yaml
+# make reference   write docs/reference/params.md and command-line.md from the code
 # make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade),
 #                  and docker/requirements-*.txt, the same versions with hashes
-# make image       build the container image (CUDA; VARIANT=cpu for the other) with podman or docker; docs/container.md
+# make image       build the container image (CUDA; VARIANT=cpu for the other); docs/how-to/container.md
 # make image-archive, make sbom    the image as a tar with its SHA-256; its bill of materials
 # make pin-base    write the present digest of the image's base into docker/Dockerfile
 # make test-image  build the CPU image and run trials in it, where podman and mmdebstrap are installed; the CUDA image, on
@@ -30,7 +31,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --python-platform
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: demo test test-pythons benchmark bench bench-scale bench-gpu lock kills fuzz mutants
-.PHONY: schema pictures image image-archive sbom pin-base test-image
+.PHONY: schema reference pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
 	@.venv/bin/snakemake --cores all demo
@@ -136,6 +137,9 @@ endif
 
 schema: .venv/installed
 	@.venv/bin/python -c "from oyster.params import schema; print(schema(), end='')" > params.schema.json
+
+reference: .venv/installed
+	@.venv/bin/python docs/generate.py
 
 # The packages of CUDA are left out: torch's own wheel pins them, where it is one that needs them.
 lock: .venv/installed

@@ -6,7 +6,7 @@
     python docker/image.py --pin-base                  write the base's present digest into docker/Dockerfile
 
 The engine is --engine, or the first of podman and docker that answers. OYSTER_BUILD_OPTIONS holds further options for
-its `build`: secrets for a package mirror, another base (docs/container.md).
+its `build`: secrets for a package mirror, another base (docs/how-to/container.md).
 """
 
 import argparse

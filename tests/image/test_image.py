@@ -186,8 +186,8 @@ def docker(engine):
         service.terminate()
 
 
-def test_the_docker_run_line_of_the_readme_works_as_it_stands(docker, project):
-    text = (ROOT / "README.md").read_text()
+def test_the_docker_run_line_of_the_docs_works_as_it_stands(docker, project):
+    text = (ROOT / "docs/how-to/container.md").read_text()
     (line,) = re.findall(r"```bash\n(mkdir -p results && docker run .*?)```", text, re.DOTALL)
     docker.run("sh", "-c", line, cwd=project)
     out = re.search(r"--out (\S+)", line)[1]

@@ -1,4 +1,4 @@
-"""README and docs/reproduction.md say what the report's files say, and these are of the results at this commit."""
+"""README and the page on reproduction say what the report's files say, and these are of the results at this commit."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from oyster.report.statistics import words
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "benchmark"
-README, REPRODUCTION = ((ROOT / name).read_text() for name in ("README.md", "docs/reproduction.md"))
+README, REPRODUCTION = ((ROOT / name).read_text() for name in ("README.md", "docs/explanation/reproduction.md"))
 
 
 @pytest.fixture(scope="module")
