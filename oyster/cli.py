@@ -226,7 +226,7 @@ def report(grid, results, out, word, paper, compare, params) -> None:
 @click.argument("result", type=PATH)
 @click.option("--tasks", help="Test tasks by number, e.g. 0,3,7.  [default: all]")
 @click.option("--out", type=PATH, help="Folder to write.  [default: simulations/… as RESULT]")
-@click.option("--video", is_flag=True, help="A GIF a task too, rendered without a screen.")
+@click.option("--video", is_flag=True, help="A GIF per task too, rendered without a screen.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw anew.  [default: as the recorded meta-test drew]")
 @click.option("--weights", type=PATH, help="The file weights.safetensors, where it lies elsewhere.")
 @click.option("--encoder", type=NAME_OR_PATH, help="The encoder's name or file.  [default: the recorded name]")

@@ -39,27 +39,27 @@ class Settings(shared.Settings):
     max_recurrent_context: Count
     """Longest context drawn for an encoder with IS_RECURRENT (the meta-test feeds all that was explored)."""
     meta_batch: Count
-    """Tasks a gradient step, drawn with replacement."""
+    """Tasks per gradient step, drawn with replacement."""
     batch_size: Count
-    """Transitions a task in a gradient step's RL batch."""
+    """Transitions per task in a gradient step's RL batch."""
     embedding_batch_size: Count
-    """Context transitions a task from which the posterior is inferred in training."""
+    """Context transitions per task, from which the posterior is inferred in training."""
     embedding_mini_batch_size: Count | None
-    """Context transitions a gradient step; fewer than embedding_batch_size: one step a chunk. null: all."""
+    """Context transitions per gradient step; fewer than embedding_batch_size: one step per chunk. null: all."""
     num_initial_steps: Count
-    """Environment steps collected a training task before the first iteration, z ~ prior."""
+    """Environment steps collected per training task before the first iteration, z ~ prior."""
     num_tasks_sample: Count
     """Training tasks collected from in every iteration, drawn with replacement."""
     num_steps_prior: CountOrZero
-    """Steps a task and iteration with z ~ prior, kept as context."""
+    """Steps per task and iteration with z ~ prior, kept as context."""
     num_steps_posterior: CountOrZero
-    """Steps a task and iteration with z ~ posterior, kept as context."""
+    """Steps per task and iteration with z ~ posterior, kept as context."""
     num_extra_rl_steps_posterior: CountOrZero
-    """Steps a task and iteration with z ~ posterior, not kept as context."""
+    """Steps per task and iteration with z ~ posterior, not kept as context."""
     update_post_train: Count
     """Trajectories between two inferences of the posterior while collecting with it."""
     num_train_steps_per_itr: Count
-    """Gradient steps an iteration."""
+    """Gradient steps per iteration."""
     num_exp_traj_eval: Count
     """From this trajectory on, the posterior is inferred after each trajectory of a meta-test run."""
     encoder: FileName
