@@ -1,6 +1,7 @@
 # make demo        train the small grid and build reports/demo/index.html, from nothing but Python, git and make
 # make test        run every test
 # make test-pythons   compare a tiny trial's bytes under each of Python 3.11 to 3.13 that works here
+# make metaworld   install what the families ml1-* need beside the engine, into .venv-metaworld
 # make benchmark   bring results/benchmark and its report up to date (days on two cores, if everything is stale)
 # make bench       time the engine on one CPU thread: benchmarks/results.json; make bench-gpu on a GPU
 # make bench-scale  what the pipeline costs at TRIALS (1000) fast trials: hours; TRIALS=100 for minutes
@@ -11,7 +12,7 @@
 # make schema      write params.schema.json, from which editors complete params.yaml
 # make reference   write docs/reference/params.md and command-line.md from the code
 # make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade),
-#                  and docker/requirements-*.txt, the same versions with hashes
+#                  docker/requirements-*.txt, the same versions with hashes, and the lock of .venv-metaworld
 # make image       build the container image (CUDA; VARIANT=cpu for the other); docs/how-to/container.md
 # make image-archive, make sbom    the image as a tar with its SHA-256; its bill of materials
 # make pin-base    write the present digest of the image's base into docker/Dockerfile
@@ -30,7 +31,7 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --python-platform
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-pythons benchmark bench bench-scale bench-gpu lock kills fuzz mutants
+.PHONY: demo test test-pythons metaworld benchmark bench bench-scale bench-gpu lock kills fuzz mutants
 .PHONY: schema reference pictures image image-archive sbom pin-base test-image
 
 demo: .venv/installed
@@ -51,6 +52,15 @@ test-pythons: .venv/installed-dev
 .venv-%/installed: requirements.txt
 	python$* -m venv .venv-$*
 	.venv-$*/bin/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+METAWORLD := oyster/envs/metaworld/requirements
+
+metaworld: .venv-metaworld/installed
+
+.venv-metaworld/installed: $(METAWORLD).txt | .venv/installed
+	.venv/bin/python -m venv --clear .venv-metaworld
+	.venv-metaworld/bin/pip install --quiet --requirement $<
 	@touch $@
 
 benchmark: .venv/installed
@@ -147,6 +157,7 @@ lock: .venv/installed
 	$(LOCK) pyproject.toml --output-file requirements.txt >/dev/null
 	sed -i.all -E '/^(nvidia-|cuda-|triton=)/d' requirements.txt && rm requirements.txt.all
 	$(LOCK) --group dev --constraint requirements.txt --output-file requirements-dev.txt >/dev/null
+	$(LOCK) $(METAWORLD).in --output-file $(METAWORLD).txt >/dev/null
 	$(LOCK) --no-annotate --generate-hashes --constraint requirements.txt pyproject.toml \
 		--output-file docker/requirements-cuda.txt >/dev/null
 	grep -o '^torch==[^ ]*' requirements.txt | sed 's/$$/+cpu/' | $(LOCK) --no-annotate --generate-hashes \

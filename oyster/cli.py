@@ -274,7 +274,10 @@ def simulate(result, tasks, out, video, seed, weights, encoder, environment, dev
 @PARAMS
 @click.pass_context
 def check(context, target, environment, preset, params) -> None:
-    """Say whether TARGET, an encoder or a task family, keeps its contract, and how to fix what does not (exit 1)."""
+    """Say whether TARGET, an encoder or a task family, keeps its contract, and how to fix what does not (exit 1).
+
+    Exit 4: the family needs something beside the engine that is not installed here.
+    """
     from oyster.check.finding import print_findings
     from oyster.envs import find_family
 

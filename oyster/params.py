@@ -28,7 +28,7 @@ from oyster.runtime.validated import listed, nearest
 RESERVED = {  # what no environment, agent, preset or grid can be called
     "all": "it stands for every family, and for the whole benchmark",
     **dict.fromkeys(
-        ("bodies", "contract", "family", "moving-target", "reference-policies", "variants"),
+        ("bodies", "contract", "family", "metaworld", "moving-target", "reference-policies", "variants"),
         "oyster/envs has a file of that name for all families",
     ),
     "published": "reports/published holds other people's figures",

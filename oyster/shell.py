@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oyster.runtime.errors import InputError, MachineError, TrialFailure, describe
+from oyster.runtime.errors import InputError, MachineError, NotInstalled, TrialFailure, describe
 from oyster.runtime.files import printable
 
 
@@ -64,6 +64,8 @@ class Group(click.Group):
             stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(context)
+        except NotInstalled as error:
+            _stop(4, f"error: {error}")
         except InputError as error:
             _stop(2, f"error: {error}")
         except TrialFailure as failure:

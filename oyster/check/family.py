@@ -64,7 +64,10 @@ def rows_apart(family: type[TaskFamily]) -> str:
         rows = family(ROWS)
         steps.append(_live(rows, rows.reset(given, np.random.default_rng(3))))
     for one, other in zip(*steps, strict=True):
-        if any(not np.array_equal(part[0], twin[0], equal_nan=True) for part, twin in zip(one, other, strict=True)):
+        if any(
+            not np.array_equal(part[0], twin[0], equal_nan=True)
+            for part, twin in zip(one.parts(), other.parts(), strict=True)
+        ):
             raise Breach("other rows' tasks changed what the first row did", "compute each row from its own task")
     return "a row is what it is whatever the others are"
 
@@ -120,7 +123,8 @@ CHECKS: dict[str, Callable[[type[TaskFamily]], str]] = {
 
 
 def check_family(family: type[TaskFamily]) -> list[Finding]:
-    """All findings; where one of the contract's fails, no more than these."""
+    """All findings; where one of the contract's fails, no more than these. NotInstalled where nothing can be tried."""
+    family.require_installed()
     findings = []
     for name, check in CHECKS.items():
         try:
@@ -145,10 +149,10 @@ def _live(rows: TaskFamily, observation: np.ndarray, scale: float = 1.0) -> list
     size, steps = (rows.num_rows, rows.action_dim), []
     for _ in range(min(STEPS, rows.horizon)):
         step = rows.step((scale * actions.uniform(-1.0, 1.0, size)).astype(np.float32))
-        steps.append(Step(*(np.array(part) for part in step)))
+        steps.append(Step(*(np.array(part) for part in step.parts())))
     return steps
 
 
 def _alike(one: list[Step], other: list[Step]) -> bool:
-    pairs = ((a, b) for s, t in zip(one, other, strict=True) for a, b in zip(s, t, strict=True))
+    pairs = ((a, b) for s, t in zip(one, other, strict=True) for a, b in zip(s.parts(), t.parts(), strict=True))
     return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from oyster.envs.family import TARGETS, TASK_SEED, TaskFamily
-from oyster.runtime.errors import InputError, describe
+from oyster.runtime.errors import InputError, MachineError, describe
 
 DECLARED = ("horizon", "observation_dim", "action_dim", "parameter_names", "trace_name")
 ROWS = 3
@@ -23,12 +23,15 @@ class Breach(Exception):
 
 
 def require_family(family: type[TaskFamily]) -> None:
-    """InputError where a family breaks one of these."""
+    """InputError where a family breaks one of these; NotInstalled where it cannot be tried here."""
+    family.require_installed()
     for name, requirement in MUST_HAVE.items():
         try:
             requirement(family)
         except Breach as breach:
             raise InputError(f"The task family {family.__name__} cannot be used ({name}): {breach}") from breach
+        except MachineError:
+            raise
         except Exception as error:  # a family's own code may raise anything
             raise InputError(f"The task family {family.__name__} cannot be used ({name}): {describe(error)}") from error
 
@@ -82,6 +85,10 @@ def one_step(family: type[TaskFamily]) -> str:
         "sparse_reward": (step.sparse_reward, (ROWS,), np.float32),
         "terminal": (step.terminal, (ROWS,), np.bool_),
     }
+    if family.success:
+        expected["success"] = (step.success, (ROWS,), np.bool_)
+    elif step.success is not None:
+        raise Breach("step gives success", "declare `success = True` in the class, or leave it out")
     for name, (value, shape, kind) in expected.items():
         _require_array(f"step's {name}", value, shape, kind)
     if family.trace_at_reset:

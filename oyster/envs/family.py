@@ -28,6 +28,11 @@ class Step(NamedTuple):
     sparse_reward: np.ndarray  # (row,) float32, equal to the dense one where the family has no other
     terminal: np.ndarray  # (row,) bool: the episode ended by itself (a cut at the horizon is none)
     trace: np.ndarray  # (row, …) float32: what a picture of the trajectory needs
+    success: np.ndarray | None = None  # (row,) bool, where the family declares it
+
+    def parts(self) -> tuple[np.ndarray, ...]:
+        """The arrays that there are, in order."""
+        return tuple(part for part in self if part is not None)
 
 
 class TaskFamily(ABC):
@@ -35,6 +40,10 @@ class TaskFamily(ABC):
 
     horizon: ClassVar[int]  # steps after which a trajectory is cut
     sparse: ClassVar[bool] = False  # whether context and reported return hold `Step.sparse_reward`; critics never do
+    success: ClassVar[bool] = False  # whether Step.success says that the task is solved
+    starts_vary: ClassVar[bool] = (
+        True  # whether `reset` draws; else one episode says all of a policy that draws nothing
+    )
     files: ClassVar[tuple[str, ...]] = ()  # data that the family reads, beside its file
     best_return: ClassVar[float | None] = None  # which no policy exceeds; asked where there is no oracle_action
     observation_dim: ClassVar[int]
@@ -49,6 +58,11 @@ class TaskFamily(ABC):
 
     def __init__(self, num_rows: int):
         self.num_rows = num_rows
+
+    @classmethod
+    def require_installed(cls) -> None:
+        """NotInstalled where this machine lacks what the family needs beside the engine. Asked before any training."""
+        return  # most need nothing
 
     @classmethod
     def task_width(cls) -> int:

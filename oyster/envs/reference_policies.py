@@ -26,7 +26,7 @@ def reference_returns(family: type[TaskFamily], tasks: np.ndarray, steps: int = 
 
 
 def _mean_returns(family: type[TaskFamily], tasks: np.ndarray, steps: int, oracle: bool) -> list[float] | None:
-    episodes = max(1, steps // (len(tasks) * family.horizon))
+    episodes = max(1, steps // (len(tasks) * family.horizon)) if family.starts_vary else 1
     rows = family(len(tasks) * episodes)
     rows.reset(np.repeat(tasks, episodes, axis=0), np.random.default_rng(TASK_SEED))
     if oracle and rows.oracle_action() is None:

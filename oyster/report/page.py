@@ -60,6 +60,7 @@ def render(results: Results, drawn: Iterable, taken: Iterable[paper.Table], comm
             sections=figures,
             contents=_contents(figures),
             budget=records(tables.budget(results)),
+            success=records(tables.success_rates(results)),
             trials=trials,
             machines=sorted({trial["hardware"] for trial in trials if trial["hardware"]}),
             points=points(trials),

@@ -22,11 +22,13 @@ from oyster.report.read.results import NUMBERS, Results
 from oyster.report.read.trial_files import ADAPTATION, PROGRESS, SCRIPTED, TRIAL
 from oyster.report.statistics import pairs, words
 from oyster.report.text import plain
+from oyster.runtime.records import SUCCESS
 
 PARQUET = "results.parquet"
 HEADLINE = "headline"
 NONE = "\N{EN DASH}"
 DIGITS = 3
+SUCCESS_CAPTION = "Success rate: mean over seeds and its 95 % interval."
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -107,9 +109,11 @@ def all_tables(results: Results) -> list[Table]:
     board = published.leaderboard().pivot(index=["entry", "model", "type"], columns="environment", values="value")
     earlier = published.by_seed().pivot(index=["encoder", "seed"], columns="environment", values="value")
     board, earlier = board.reset_index(), earlier.reset_index()
-    made = _made(results)
+    made, rates = _made(results), tables.success_rates(results)
+    success = Table("success_rate", f"{SUCCESS_CAPTION}{made}", rates, ("environment", *cell))
     return [
         Table("meta_test_return", _caption_of_cells(results), tables.table(results), ("source", "environment", *cell)),
+        *([success] if len(rates) else []),
         Table("normalised_score", "Interquartile mean of normalised scores over all environments, with its 95 % "
               f"interval.{made}", _aggregate(results), (*cell, "method")),
         Table("comparisons", f"Every pair of encoders: first minus second.{made}", pairs.every_pair(results), pair),
@@ -133,15 +137,19 @@ def trajectories(results: Results) -> pd.DataFrame:
     A trial without trajectories is one row with blanks there, so that none is lost. Columns always have the same
     types: numbers float64, `seed` int64, `dirty` boolean, the rest text.
     """
-    names = [column for column in results.adaptation if column not in {*TRIAL, "status", *ADAPTATION}]
-    rows = results.adaptation[[*TRIAL, *names, *ADAPTATION]]
-    frame = results.trials.drop(columns="code").merge(rows, on=TRIAL, how="left", sort=False)
+    of_trajectories = [*ADAPTATION, *([SUCCESS] if SUCCESS in results.adaptation else [])]
+    names = [column for column in results.adaptation if column not in {*TRIAL, "status", *of_trajectories}]
+    rows = results.adaptation[[*TRIAL, *names, *of_trajectories]]
+    frame = results.shown_trials().merge(rows, on=TRIAL, how="left", sort=False)
     text = [column for column in ["status", "reason", *PROVENANCE] if column not in (*NUMBERS, "dirty")]
-    kinds = dict.fromkeys([*NUMBERS, *names, *ADAPTATION], "float64") | dict.fromkeys([*TRIAL[:2], *text], "string")
+    numbers = [column for column in NUMBERS if column in frame]
+    kinds = dict.fromkeys([*numbers, *names, *of_trajectories], "float64") | dict.fromkeys(
+        [*TRIAL[:2], *text], "string"
+    )
     frame = frame.astype(kinds | {"seed": "int64", "dirty": "boolean"})
     last = [column for column in frame if column in PROVENANCE]
-    return frame[[*TRIAL, "status", "reason", *names, *ADAPTATION, *frame.columns.difference(
-        [*TRIAL, "status", "reason", *names, *ADAPTATION, *last], sort=False), *last]]  # fmt: skip
+    first = [*TRIAL, "status", "reason", *names, *of_trajectories]
+    return frame[[*first, *frame.columns.difference([*first, *last], sort=False), *last]]
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -1,5 +1,6 @@
 """The tables of a report, as frames: what we measured, what others published, where each comes from."""
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from oyster.report.read.provenance import PROVENANCE
 from oyster.report.read.results import TRIAL, Results
 from oyster.report.statistics import words
 from oyster.report.statistics.intervals import interval, summarise
+from oyster.runtime.records import SUCCESS_RATE
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published"
 PUBLISHED_BUDGET = "benchmark"  # the one budget that the published figures were made with
@@ -46,6 +48,16 @@ def cells(results: Results) -> pd.DataFrame:
                 | {"gaps": "; ".join(f"{gap.seed}: {gap_text(gap)}" for gap in gaps(trials).itertuples())}
             )
     return pd.DataFrame(rows)
+
+
+def success_rates(results: Results) -> pd.DataFrame:
+    """One row an encoder and environment whose family says what success is, as `cells`; no row in other grids."""
+    known = results.trials[(results.trials.status == "finished") & results.trials[SUCCESS_RATE].notna()]
+    groups = dict(list(known.groupby(["environment", "encoder"], sort=False)))
+    pairs = product(results.grid.environments, results.grid.encoders)
+    rows = [_row(OURS, *pair, groups[pair].seed, groups[pair][SUCCESS_RATE]) for pair in pairs if pair in groups]
+    frame = pd.DataFrame(rows).drop(columns="source", errors="ignore")
+    return _with_seeds_in_words(frame) if rows else frame
 
 
 def published_cells() -> pd.DataFrame:
@@ -158,15 +170,14 @@ def table(results: Results) -> pd.DataFrame:
     """The main table as one frame: our cells, then the published ones of its environments, by `source`."""
     published = published_cells()
     frame = pd.concat([cells(results), published[published.environment.isin(results.grid.environments)]])
-    pairs = [seeds if isinstance(seeds, tuple) else () for seeds in frame.seeds]
-    return frame.assign(seeds=["; ".join(f"{seed}: {value}" for seed, value in seeds) for seeds in pairs])
+    return _with_seeds_in_words(frame)
 
 
 def trials_table(results: Results) -> pd.DataFrame:
     """One row a trial of the grid: what became of it, how far it came, where it comes from."""
     reached = results.progress.groupby(TRIAL)[["environment_steps", "gradient_steps"]].max()
     reached.insert(0, "iterations", results.progress.groupby(TRIAL).size())
-    return results.trials.drop(columns="code").merge(reached.reset_index(), on=TRIAL, how="left")
+    return results.shown_trials().merge(reached.reset_index(), on=TRIAL, how="left")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -174,6 +185,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     counts = [column for column in COUNTS if column in frame]
     frame = frame.assign(**{column: frame[column].round().astype("Int64") for column in counts})
     path.write_text(frame.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="")
+
+
+def _with_seeds_in_words(frame: pd.DataFrame) -> pd.DataFrame:
+    pairs = [seeds if isinstance(seeds, tuple) else () for seeds in frame.seeds]
+    return frame.assign(seeds=["; ".join(f"{seed}: {value}" for seed, value in seeds) for seeds in pairs])
 
 
 def _row(source: str, environment: str, encoder: str, seeds: pd.Series, values: pd.Series) -> dict:

@@ -18,6 +18,10 @@ class InputError(Exception):
     """
 
 
+class NotInstalled(InputError):
+    """What was asked needs something beside the engine that is not here in its locked version: exit code 4."""
+
+
 class MachineError(Exception):
     """The machine failed (a package, a file, memory, the GPU): exit code 3, nothing recorded, worth another try."""
 

@@ -18,6 +18,7 @@ from oyster.runtime.errors import InputError, describe
 from oyster.runtime.files import sync, sync_tree, write_text
 
 WEIGHTS = "weights.safetensors"
+SUCCESS, SUCCESS_RATE = "success", "success_rate"  # adaptation.csv's last column, metrics.json's key; in some families
 RUNNING = "running.json"  # in the scratch of a trial that runs: its seconds by iteration
 RESULT_FILES = (
     "metrics.json",
@@ -34,6 +35,7 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OS
 
 LARGEST = 1e60  # beyond any sum of float32 rewards; squares of it can still be added up
 Number = Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]  # up to here a float holds every whole number
 
 
@@ -62,6 +64,7 @@ class Metrics(Recorded):
     meta_test_return_last5: Number | None = None
     trajectory_returns: list[Number] | None = None
     task_returns: list[Number] | None = None
+    success_rate: Share | None = None  # there where the family says of a step that the task is solved
     scripted_returns: Any = None  # References; a trial counts without them
     failure: Failure | None = None
 

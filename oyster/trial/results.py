@@ -3,6 +3,7 @@
 A trial that its encoder made fail writes every one of these files too, with what there was until then.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from oyster.envs.family import TaskFamily
 from oyster.envs.reference_policies import reference_returns
 from oyster.runtime.checkpoint import own_memory
 from oyster.runtime.errors import TrialFailure
-from oyster.runtime.records import WEIGHTS, Failure, Metrics, write_csv, write_json
+from oyster.runtime.records import SUCCESS, SUCCESS_RATE, WEIGHTS, Failure, Metrics, write_csv, write_json
 from oyster.trial.meta_test import MetaTest, Run
 from oyster.trial.training import Training, progress_line
 
@@ -67,6 +68,7 @@ def _metrics(settings: Settings, family, test_tasks, rows: list[Any], test: Meta
         meta_test_return_last5=test and float(np.mean(last)),
         trajectory_returns=test.trajectory_returns() if test else [],
         task_returns=test.task_returns() if test else [],
+        **({SUCCESS_RATE: test and test.success_rate()} if family.success else {}),
         scripted_returns=reference_returns(family, test_tasks),
         failure=failure and Failure(reason=failure.reason, iteration=failure.iteration),
     )
@@ -74,15 +76,22 @@ def _metrics(settings: Settings, family, test_tasks, rows: list[Any], test: Meta
 
 def _write_adaptation(path: Path, family: type[TaskFamily], test_tasks: np.ndarray, test: MetaTest | None) -> None:
     header = ["task", *family.parameter_names, "evaluation", "trajectory", "return"]
+    header += [SUCCESS] if family.success else []
     parameters = test_tasks[
         :, : len(family.parameter_names)
     ].tolist()  # too many for a column each: start.json has them
     rows = (
-        [run.task, *parameters[run.task], run.evaluation, trajectory, value]
+        [run.task, *parameters[run.task], run.evaluation, trajectory, value, *solved]
         for run in (test.runs if test else [])
-        for trajectory, value in enumerate(run.returns)
+        for trajectory, (value, *solved) in enumerate(_by_trajectory(run))
     )
     write_csv(path, header, rows)
+
+
+def _by_trajectory(run: Run) -> Iterator[tuple[float, ...]]:
+    """Return, and 1.0 or 0.0 for success where the family says so."""
+    columns = [run.returns] if run.successes is None else [run.returns, map(float, run.successes)]
+    return zip(*columns, strict=True)
 
 
 def _latent_dim(settings: Settings, test: MetaTest | None) -> int:

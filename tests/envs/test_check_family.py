@@ -13,6 +13,7 @@ from oyster.envs.contract import require_family
 from oyster.envs.family import TASK_SEED, Step
 from oyster.envs.point_robot import MAX_MOVE, PointRobot, dense_reward
 from oyster.runtime.errors import InputError
+from tests.needs import need_installed
 
 
 def step_of(rows, action, **changes) -> Step:
@@ -106,6 +107,24 @@ class UpsideDown(PointRobot):
         return -super().oracle_action()
 
 
+class Successless(PointRobot):
+    success = True
+
+
+class Rated(PointRobot):
+    """It gives success as a number."""
+
+    success = True
+
+    def step(self, action):
+        return step_of(self, action, success=np.ones(self.num_rows, np.float32))
+
+
+class UntoldSuccess(PointRobot):
+    def step(self, action):
+        return step_of(self, action, success=np.ones(self.num_rows, bool))
+
+
 class Raising(PointRobot):
     def oracle_action(self):
         raise ValueError("no oracle today")
@@ -126,6 +145,9 @@ BROKEN = {
     Unclipped: "clipping",
     Exploding: "finite",
     UpsideDown: "oracle above idle",
+    Successless: "reset and step",
+    Rated: "reset and step",
+    UntoldSuccess: "reset and step",
     Raising: "reset and step",
 }
 
@@ -133,6 +155,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", families())
 def test_every_family_here_keeps_the_contract_in_no_time(name):
     family = load_family(name)
+    need_installed(family)
     findings = check_family(family)
     assert {finding.check for finding in findings} == CHECKS.keys()
     assert [finding for finding in findings if finding.verdict == "fail"] == []

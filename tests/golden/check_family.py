@@ -3,7 +3,8 @@
 The family is the one that the file is named after; episodes are found by their keys, `episode<i>/…`: any number of
 them, of any length. Each starts from its recorded state, as its only row, and takes its recorded actions. Prints the
 largest error of each quantity, element by element over max(1, |golden|). Values have to agree over steps 0 to 20, for
-chaos makes more of rounding later; terminals over all of them.
+chaos makes more of rounding later; terminals over all of them. Meta-World's run on the MuJoCo of the recording, from a
+start that the task says: they have to agree over all steps, in goal, distance and success too.
 """
 
 import re
@@ -20,6 +21,7 @@ STEPS = 20  # that values are compared over
 TOLERANCE = 1e-6  # observations and rewards are float32
 FIELDS = ("body_mass", "body_inertia", "dof_damping", "geom_friction")  # of tasks that are model parameters, in order
 QUANTITIES = ("observations", "rewards", "terminals")
+META_WORLD = ("goal", "obj_to_target", "successes")  # recorded of its episodes alone
 
 
 class Errors(NamedTuple):
@@ -30,7 +32,8 @@ class Errors(NamedTuple):
     episodes: int
 
     def agree(self) -> bool:
-        values = (error for name, error in self.early.items() if name != "terminals")
+        compared = self.whole if "goal" in self.whole else self.early
+        values = (error for name, error in compared.items() if name != "terminals")
         return self.episodes > 0 and all(error <= TOLERANCE for error in values) and not self.whole["terminals"]
 
 
@@ -45,6 +48,7 @@ def check(path: str | Path) -> Errors:
             "observations": episode.get("observation_steps", np.arange(len(ours["observations"]))),
             "rewards": np.arange(len(ours["rewards"])),
         }
+        steps |= {name: np.arange(len(episode[name])) for name in META_WORLD if name in episode}
         for name, at in steps.items():
             differences = relative(ours[name][at], episode[name])
             _worst(errors.early, name, differences[at <= STEPS])
@@ -60,22 +64,28 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def replay(family: type[TaskFamily], episode: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the family does from the episode's state under its actions: observations, rewards, terminals."""
+    """What the family does from the episode's state under its actions: QUANTITIES, and META_WORLD where recorded."""
     rows = family(1)
-    observations, steps = [start(rows, episode)], []
+    observations, steps, distances = [start(rows, episode)], [], []
     act = getattr(rows, "_step_as_given", rows.step)  # where the source charges the action that was given, unclipped
     for action in episode["actions"]:
-        steps.append(Step(*(part[0].copy() for part in act(action[None]))))
+        steps.append(Step(*(part[0].copy() for part in act(action[None]).parts())))
+        distances.append(float(getattr(rows, "_distance", [np.nan])[0]))
     observations += [step.observation for step in steps]
     return {
         "observations": np.array(observations, float),
         "rewards": np.array([step.reward for step in steps], float),
         "terminals": np.array([step.terminal for step in steps]),
+        "goal": getattr(rows, "_goal", np.full((1, 3), np.nan))[0],
+        "obj_to_target": np.array(distances),
+        "successes": np.array([step.success for step in steps], float),
     }
 
 
 def start(rows: TaskFamily, episode: dict[str, np.ndarray]) -> np.ndarray:
     """Set the one row's state, task and schedule. Returns its observation."""
+    if "rand_vec" in episode:  # which says the start; the recorded state is there to be looked at
+        return rows.reset(task_of(rows, episode)[None], np.random.default_rng(0))[0]
     state = [episode[name][None] for name in ("qpos", "qvel", "state") if name in episode]
     schedule = {"active": episode["active"].reshape(1, -1)} if "active" in episode else {}
     return rows.set_state(task_of(rows, episode)[None], *state, **schedule)[0]
@@ -83,7 +93,8 @@ def start(rows: TaskFamily, episode: dict[str, np.ndarray]) -> np.ndarray:
 
 def task_of(family: TaskFamily, episode: dict[str, np.ndarray]) -> np.ndarray:
     """(parameter,): given as one array, or under the parameters' names."""
-    names = ["parameters"] if "parameters" in episode else family.parameter_names or FIELDS
+    given = next(([name] for name in ("parameters", "rand_vec") if name in episode), None)
+    names = given or family.parameter_names or FIELDS
     return np.concatenate([np.ravel(episode[name]) for name in names]).astype(float)
 
 

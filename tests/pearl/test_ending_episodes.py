@@ -1,6 +1,7 @@
 """Episodes that end by themselves, at another length in every task: no family here has them, the protocol allows it."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -13,7 +14,7 @@ from oyster.algorithms.pearl.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
-from oyster.trial.meta_test import meta_test
+from oyster.trial.meta_test import MetaTest, Run, meta_test
 from oyster.trial.results import _traces
 from oyster.trial.training import Training
 
@@ -38,6 +39,16 @@ class Ending(TaskFamily):
         self.count = self.count + 1
         reward = self.ends.astype(np.float32)
         return Step(self.count[:, None], reward, reward, self.count >= self.ends, self.count)
+
+
+class Solved(Ending):
+    """Its third and fifth steps solve the task, whether or not the episode has ended before."""
+
+    success = True
+
+    def step(self, action):
+        step = super().step(action)
+        return step._replace(success=(self.count == 3) | (self.count == 5))
 
 
 class Spy(nn.Module):
@@ -158,6 +169,27 @@ def test_a_meta_test_keeps_every_runs_own_context():
         assert all((context[..., -1] == ends[row]).all() for context in contexts)
         last = training.agent.infer(contexts[-1]).mean[0].detach()
         np.testing.assert_allclose(result.runs[row].posteriors[-1][0], last, rtol=1e-5)
+
+
+def test_a_success_after_the_end_of_a_row_does_not_count():
+    ends = [2.0, 3.0, 4.0, 9.0]  # rows of 2 and 3 go on being stepped to 6, as the last one does
+    training, _ = make([1.0], ends, num_exp_traj_eval=1)
+    rng = np.random.default_rng(0)
+    result = meta_test(training.agent, Solved(4), training.test_tasks, training.settings, rng)
+    assert [run.successes for run in result.runs] == [[False] * 6, [True] * 4, [True] * 3, [True] * 2]
+    assert result.success_rate() == 0.75
+    plain = meta_test(training.agent, Ending(4), training.test_tasks, training.settings, rng)
+    assert all(run.successes is None for run in plain.runs)
+
+
+def test_the_success_rate_counts_the_trajectories_that_the_return_counts():
+    def run(task: int, evaluation: int, *successes: bool) -> Run:
+        return Run(task, evaluation, [float(solved) for solved in successes], [], [], list(successes))
+
+    runs = [run(0, 0, True, False), run(0, 1, False, False, True), run(1, 0, True, True)]
+    for counted, rate in (((-1, -1), 0.75), ((0, 0), 0.75), ((0, -1), (5 / 12 + 1) / 2)):
+        test = MetaTest(runs, counted)
+        assert test.success_rate() == test.meta_test_return() == pytest.approx(rate)
 
 
 def test_a_trace_ends_where_its_episode_ends():

@@ -88,6 +88,23 @@ def test_adaptation_has_a_row_a_trajectory(written):
     ]
 
 
+class Solvable(FAMILY):
+    success = True
+
+
+def test_success_is_recorded_where_the_family_says_so(tmp_path, written):
+    assert "success_rate" not in json.loads((written / "metrics.json").read_text())
+    solved = [one._replace(successes=[k > 0 for k in range(len(one.returns))]) for one in RUNS]
+    write_results(tmp_path, SETTINGS, Solvable, TASKS, Row, trained(MetaTest(solved)))
+    assert json.loads((tmp_path / "metrics.json").read_text())["success_rate"] == 0.75
+    header, *rows = read(tmp_path / "adaptation.csv")
+    assert header[-2:] == ["return", "success"]
+    assert [row[-1] for row in rows] == ["0.0", "1.0", "0.0", "0.0", "1.0", "0.0", "1.0", "1.0"]
+    write_results(tmp_path / "failed", SETTINGS, Solvable, TASKS, Row, None, TrialFailure("bad luck", 2))
+    assert json.loads((tmp_path / "failed" / "metrics.json").read_text())["success_rate"] is None
+    assert read(tmp_path / "failed" / "adaptation.csv") == [header]
+
+
 def test_posteriors_have_one_row_more_than_trajectories(written):
     header, *rows = read(written / "posteriors.csv")
     assert header == ["task", "evaluation", "trajectory", "mean_0", "mean_1", "variance_0", "variance_1"]

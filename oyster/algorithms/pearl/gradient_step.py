@@ -93,8 +93,8 @@ class GradientStep:
             )
         )
 
-        # q(z|c), one z a task, repeated over the task's rows of the batch. The encoder is what a trial tests, and must
-        # train as its author saw it train: always in float32 (an LSTM in bfloat16 stops; docs/explanation/precision.md).
+        # q(z|c), one z per task, repeated over the task's rows of the batch. The encoder is what a trial tests, and must
+        # train as its author saw it train: always in float32 (docs/explanation/precision.md says why).
         encoder, context = agent.context_encoder, batch.context
         posterior = infer_posterior(encoder, context, agent.latent_dim, agent.information_bottleneck)
         task_z = posterior.sample(batch.z_noise)

@@ -18,14 +18,16 @@ from oyster.report.read.trial_files import (
     ADAPTATION,
     POSTERIORS,
     PROGRESS,
+    RETURNS,
     SCRIPTED,
     TRIAL,
     TrialFiles,
     read_trial,
 )
 from oyster.report.text import shown
+from oyster.runtime.records import SUCCESS, SUCCESS_RATE
 
-NUMBERS = ["meta_test_return", "meta_test_return_last5", "failed_iteration", *COUNTS, *MEASURES]
+NUMBERS = [*RETURNS, "failed_iteration", *COUNTS, *MEASURES]
 NAMED = 5  # trials that a remark names; of more it gives the number
 
 
@@ -38,7 +40,7 @@ class Results:
     progress: one row a trial and iteration, failed trials included up to their failure (column `status`), with the
         `wall_seconds` at the iteration's end (blank where not recorded).
     adaptation: one row a trial, task, evaluation and trajectory of the last meta-test, with the task's true
-        parameters in columns that each family names (blank in the rows of other families).
+        parameters in columns that each family names (blank in the rows of other families); SUCCESS where there is any.
     posteriors: one row a trial, task, evaluation and trajectory: mean_k and variance_k of the q(z|c) that the
         trajectory's z was drawn from, and one row more after the last. Variances are blank where there are none.
     scripted: one row an environment and test task: its true parameters, and the returns of idle and of the oracle
@@ -63,8 +65,13 @@ class Results:
     def parameter_names(self, environment: str) -> list[str]:
         """The columns of `adaptation` and `scripted` that hold the true parameters of an environment's tasks."""
         rows = self.adaptation[self.adaptation.environment == environment]
-        known = {*TRIAL, "status", *ADAPTATION}
+        known = {*TRIAL, "status", *ADAPTATION, SUCCESS}
         return [column for column in rows if column not in known and rows[column].notna().any()]
+
+    def shown_trials(self) -> pd.DataFrame:
+        """`trials` without what is not for readers, and without the success rate where no trial has one."""
+        rates = [] if self.trials[SUCCESS_RATE].notna().any() else [SUCCESS_RATE]
+        return self.trials.drop(columns=["code", *rates])
 
     def trace(self, environment: str, encoder: str, seed: int) -> np.ndarray | None:
         """One of `traces`, or None."""
@@ -192,7 +199,7 @@ def _name(trial: tuple) -> str:
 def _by_task(scripted: pd.DataFrame, adaptation: pd.DataFrame) -> pd.DataFrame:
     """One row an environment and task, from the first trial that tells, with the task's true parameters."""
     scripted = scripted.drop_duplicates(["environment", "task"])[["environment", "task", *SCRIPTED]]
-    names = [column for column in adaptation if column not in {*TRIAL, "status", *ADAPTATION}]
+    names = [column for column in adaptation if column not in {*TRIAL, "status", *ADAPTATION, SUCCESS}]
     parameters = adaptation.drop_duplicates(["environment", "task"])[["environment", "task", *names]]
     merged = scripted.merge(parameters, on=["environment", "task"], how="left")
     return merged[["environment", "task", *names, *SCRIPTED]]

@@ -23,13 +23,14 @@ from oyster.report.read.records import (
 from oyster.report.text import cleaned, shown, told
 from oyster.runtime.errors import InputError
 from oyster.runtime.key_file import find_key_file
-from oyster.runtime.records import Metrics, References
+from oyster.runtime.records import SUCCESS, SUCCESS_RATE, Metrics, References
 
 TRIAL = ["environment", "encoder", "seed"]
 SCRIPTED = ["doing_nothing", "task_known"]
 PROGRESS = ["iteration", "environment_steps", "gradient_steps", "meta_test_return"]
 RUN = ["task", "evaluation", "trajectory"]
 ADAPTATION = [*RUN, "return"]
+RETURNS = ["meta_test_return", "meta_test_return_last5", SUCCESS_RATE]  # of metrics.json; the last not of all families
 POSTERIORS = [*RUN, "mean_0", "variance_0"]
 LAST_ITERATIONS = 5
 ABSENT = "what this file would show of it is absent."
@@ -88,10 +89,10 @@ def read_code(place: Path) -> str | None:
 
 
 def read_outcome(place: Path, identity: dict) -> tuple[dict, dict | None]:
-    """status, reason, failed_iteration and the two returns of the trial that should lie at `place`; and what
+    """status, reason, failed_iteration and the RETURNS of the trial that should lie at `place`; and what
     metrics.json holds, None where it cannot be used.
     """
-    blank = {"reason": "", "failed_iteration": None, "meta_test_return": None, "meta_test_return_last5": None}
+    blank = {"reason": "", "failed_iteration": None, **dict.fromkeys(RETURNS)}
     try:
         if not (place / "metrics.json").exists():
             begun = any(place.parent.glob(f"{glob.escape(place.name)}.*partial"))
@@ -103,7 +104,7 @@ def read_outcome(place: Path, identity: dict) -> tuple[dict, dict | None]:
     except (OSError, ValueError) as error:  # a name that no file can have
         return blank | {"status": "unreadable", "reason": f"{shown(place)} cannot be read ({error})."}, None
     if finished(metrics):
-        returns = {key: metrics.get(key) for key in ("meta_test_return", "meta_test_return_last5")}
+        returns = {key: metrics.get(key) for key in RETURNS}
         return blank | {"status": "finished"} | returns, metrics
     failure = metrics.get("failure") or {}
     reason = failure.get("reason") or "failed without a recorded reason"
@@ -169,22 +170,28 @@ def _counted(place: Path) -> tuple[int, int]:
 
 
 def read_adaptation(path: Path, metrics: dict, counted: tuple[int, int] = (-1, -1)) -> pd.DataFrame:
-    """A row a trajectory of the last meta-test, with the task's true parameters. Raises Unreadable."""
+    """A row a trajectory of the last meta-test, with the task's true parameters, and SUCCESS where it was recorded.
+    Raises Unreadable.
+    """
     table = read_table(path)
-    names = list(table.columns[1:-3])
-    if list(table.columns) != ["task", *names, "evaluation", "trajectory", "return"] or {*names} & {*TRIAL, "status"}:
+    last = [*ADAPTATION[1:], *([SUCCESS] if SUCCESS in table else [])]
+    names = list(table.columns[1 : -len(last)])
+    if list(table.columns) != ["task", *names, *last] or {*names} & {*TRIAL, "status"}:
         raise Unreadable(f"it has the columns {told(list(table.columns))}; expected those of a meta-test.")
     if not are_numbers(table):
         raise Unreadable("it holds something else than finite numbers.")
     _check_runs(table)
+    if SUCCESS in table and not table[SUCCESS].isin([0.0, 1.0]).all():
+        raise Unreadable(f"it holds a {SUCCESS} that is neither 1.0 nor 0.0.")
     if len(table) and names and (table.groupby("task")[names].nunique() > 1).any(axis=None):
         raise Unreadable("it gives one task different parameters.")
     if finished(metrics):
-        part = slice(counted[0], counted[1] + 1 or None)
-        counts = table.groupby(["task", "evaluation"])["return"].apply(lambda returns: returns.iloc[part].mean())
-        by_task = counts.groupby("task").mean()
+        by_task = _counted_by_task(table, "return", counted)
         if not len(by_task) or not close(by_task, metrics.get("task_returns", by_task)):
             raise Unreadable("it does not end in the task_returns that metrics.json has.")
+        rate = [_counted_by_task(table, SUCCESS, counted).mean()] if SUCCESS in table else []
+        if not close(rate, [value for value in [metrics.get(SUCCESS_RATE)] if value is not None]):
+            raise Unreadable(f"it does not end in the {SUCCESS_RATE} that metrics.json has.")
     return table
 
 
@@ -254,6 +261,13 @@ def add_wall_seconds(progress: pd.DataFrame, seconds: list | None) -> None:
     """Add the seconds a trial had run at the end of each iteration, where its provenance has one for every row."""
     usable = seconds is not None and len(seconds) == len(progress)
     progress["wall_seconds"] = np.array(seconds if usable else [np.nan] * len(progress), dtype=float)
+
+
+def _counted_by_task(table: pd.DataFrame, column: str, counted: tuple[int, int]) -> pd.Series:
+    """The mean of the trajectories that count, by task."""
+    part = slice(counted[0], counted[1] + 1 or None)
+    by_run = table.groupby(["task", "evaluation"])[column].apply(lambda values: values.iloc[part].mean())
+    return by_run.groupby("task").mean()
 
 
 def _with_columns(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
