@@ -94,7 +94,7 @@ class GradientStep:
         )
 
         # q(z|c), one z per task, repeated over the task's rows of the batch. The encoder is what a trial tests, and must
-        # train as its author saw it train: always in float32 (docs/explanation/precision.md says why).
+        # train as its author saw it train: always in float32. Why: docs/explanation/precision.md.
         encoder, context = agent.context_encoder, batch.context
         posterior = infer_posterior(encoder, context, agent.latent_dim, agent.information_bottleneck)
         task_z = posterior.sample(batch.z_noise)
