@@ -143,7 +143,8 @@ def make_odd(tree: Path) -> None:
     os.mkfifo(tree / "encoders" / "fifo.py")
     git(tree, "init", "--quiet", "encoders/nested")
     (tree / "encoders" / "nested" / "x.py").write_text("")
-    (tree / "docker" / "environment.json").write_text("")
+    (tree / "docker" / "run").unlink()
+    os.mkfifo(tree / "docker" / "run")
 
 
 def test_odd_files_do_not_end_a_trial(copy: Path, tmp_path: Path):
@@ -151,7 +152,7 @@ def test_odd_files_do_not_end_a_trial(copy: Path, tmp_path: Path):
     done = train(copy, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     origin = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert origin["dirty"] and "environment.json" in origin["unreadable"][-1]
+    assert origin["dirty"] and "docker/run" in origin["unreadable"][-1]
     assert "provenance lacks" in done.stderr and done.stderr.index("provenance") < done.stderr.index("iteration")
 
 
