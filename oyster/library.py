@@ -94,6 +94,7 @@ class Adapter:
         self._belief: Belief | None = None
         self._asked = False  # whether `_belief` holds all that was seen
         self._running: np.ndarray | None = None  # (row,) bool: the trajectory goes on; None before the first one
+        self._seen = np.zeros(num_rows, bool)  # rows with a step that counted
 
     def belief(self) -> Belief | None:
         """What was inferred of each row's task so far; None where the algorithm infers nothing.
@@ -101,6 +102,9 @@ class Adapter:
         PEARL: the prior, until the exploring trajectories are done.
         """
         if not self._asked:
+            if self._seen.any() and not self._seen.all():
+                idle = np.flatnonzero(~self._seen).tolist()
+                raise InputError(f"The rows {idle} have observed nothing yet, while others have. Let all rows begin.")
             with as_in_a_trial(self._threads):
                 belief = self._inner.belief()
             self._belief = None if belief is None else Belief(_array(belief.mean), _array(belief.variance))
@@ -152,7 +156,7 @@ class Adapter:
         counted = self._running if active is None else self._running & self._rows("active", active, None, bool)
         with as_in_a_trial(self._threads):
             self._inner.observe(seen, counted)
-        self._running = self._running & ~done
+        self._running, self._seen = self._running & ~done, self._seen | counted
         self._asked = False
 
     def _require_begun(self, method: str) -> None:
