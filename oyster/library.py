@@ -11,8 +11,8 @@ from torch import nn
 from oyster.algorithms import algorithm
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import TaskFamily
-from oyster.runtime.arithmetic import as_in_a_trial
 from oyster.runtime.errors import InputError
+from oyster.trial.arithmetic import as_in_a_trial
 from oyster.trial.run import Trial
 from oyster.trial.saved import Saved, find_saved
 
