@@ -12,6 +12,7 @@ from oyster.algorithms import algorithm
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import TaskFamily
 from oyster.runtime.errors import InputError
+from oyster.runtime.seeds import separate_torch_stream
 from oyster.trial.arithmetic import as_in_a_trial
 from oyster.trial.run import Trial
 from oyster.trial.saved import Saved, find_saved
@@ -28,7 +29,7 @@ def load(place: str | PathLike, *, encoder: str | PathLike | None = None, device
     switches and random state are as before when this returns.
     """
     saved = find_saved(Path(place))
-    with as_in_a_trial(saved.settings.threads):
+    with as_in_a_trial(saved.settings.threads), separate_torch_stream(saved.settings.seed):
         trial, module = saved.load(saved.sources(encoder and str(encoder)), device)
     return TrainedAgent(saved, trial, module.eval())
 

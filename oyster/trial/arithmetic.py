@@ -1,4 +1,4 @@
-"""Compute as a trial does, inside of somebody else's process: afterwards Torch is as it was."""
+"""Compute as a trial does, inside of somebody else's process: afterwards Torch's switches are as they were."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,21 +6,19 @@ from contextlib import contextmanager
 import torch
 
 from oyster.runtime.device import fix_arithmetic
-from oyster.runtime.seeds import set_torch_state, torch_state
 
 
 @contextmanager
 def as_in_a_trial(threads: int) -> Iterator[None]:
-    """Inside, arithmetic is that of a trial with so many threads. Torch's switches and generators are put back."""
+    """Inside, arithmetic is that of a trial with so many threads. Afterwards Torch's switches are put back."""
     cudnn, deterministic = torch.backends.cudnn, torch.utils.deterministic
     switches = (cudnn.allow_tf32, cudnn.benchmark, deterministic.fill_uninitialized_memory)
     mode, precision = torch.get_deterministic_debug_mode(), torch.get_float32_matmul_precision()
-    number, flushed, random = torch.get_num_threads(), _flushes_denormals(), torch_state()
+    number, flushed = torch.get_num_threads(), _flushes_denormals()
     fix_arithmetic(threads)
     try:
         yield
     finally:
-        set_torch_state(random)
         torch.set_flush_denormal(flushed)
         torch.set_num_threads(number)
         torch.set_float32_matmul_precision(precision)
