@@ -38,7 +38,7 @@ class Saved(NamedTuple):
         if encoder and "encoder" not in algorithm.settings.model_fields:
             raise InputError(
                 f"The encoder {encoder} is of no use: the algorithm of {str(self.place)!r}, {self.settings.algorithm}, "
-                "has none. Leave it out."
+                "has no encoder. Leave it out."
             )
         files = algorithm.sources(self.settings, **({"encoder": encoder} if encoder else {}))
         for name, file in files.items():
