@@ -187,7 +187,7 @@ def test_shipped_agents_return_what_their_files_say(shipped):
     assert len(simulation.recorded) == len(simulation.trajectories)
     last = {(t.task, t.evaluation): t.total for t in simulation.trajectories}
     # Other processors round otherwise, and contacts carry that on: not the very returns, but the same performance.
-    assert np.mean(list(last.values())) == pytest.approx(agent.meta_test_return, rel=0.1, abs=0.5)
+    assert np.mean(list(last.values())) == pytest.approx(agent.meta_test_return, rel=0.1, abs=1.5)
 
 
 def test_shipped_agents_are_three_and_small():
