@@ -1,25 +1,7 @@
-# make demo        train the small grid and build reports/demo/index.html, from nothing but Python, git and make
-# make test        run every test
-# make test-pythons   compare a tiny trial's bytes under each of Python 3.11 to 3.13 that works here
-# make metaworld   install what the families ml1-* need beside the engine, into .venv-metaworld
-# make benchmark   bring results/benchmark and its report up to date (days on two cores, if everything is stale)
-# make bench       time the engine on one CPU thread: benchmarks/results.json; make bench-gpu on a GPU
-# make bench-scale  what the pipeline costs at TRIALS (1000) fast trials: hours; TRIALS=100 for minutes
-# make kills       kill tiny trials at random moments, KILLS times (300): each must end with the same bytes
-# make fuzz        spoil params.yaml and recorded files, TRIES times (2000): each must be a sentence, never a traceback
-# make mutants     do the tests notice a wrong module? MODULE=name for one, JOBS at a time (2): tests/mutants.md
-# make pictures    draw one task of each environment for the reports, from results with weights (GRID=demo: the demo's)
-# make schema      write params.schema.json, from which editors complete params.yaml
-# make reference   write docs/reference/params.md and command-line.md from the code
-# make lock        write requirements*.txt from pyproject.toml, keeping versions that still fit (delete them to upgrade),
-#                  docker/requirements-*.txt, the same versions with hashes, and the lock of .venv-metaworld
-# make image       build the container image (CUDA; VARIANT=cpu for the other); docs/how-to/container.md
-# make image-archive, make sbom    the image as a tar with its SHA-256; its bill of materials
-# make pin-base    write the present digest of the image's base into docker/Dockerfile
-# make test-image  build the CPU image and run trials in it, where podman and mmdebstrap are installed; the CUDA image, on
-#                  the CPU, with OYSTER_TEST_VARIANT=cuda
-#
-# On a machine without a GPU, TORCH=cpu spares the gigabytes of CUDA at set-up:  make demo TORCH=cpu
+# `make` alone prints what there is: the headings after ##@, and of each target the words after ##.
+# Needed are git, make and one of Python 3.11 to 3.13. `make demo` and `make test` set up .venv.
+
+.DEFAULT_GOAL := help
 
 # The newest of these for which a virtual environment can be made is taken; a shim that does not run is none.
 PYTHON := python3.13 python3.12 python3.11
@@ -31,19 +13,59 @@ LOCK := .venv/bin/uv pip compile --quiet --python-version 3.11 --python-platform
 # What dvc.yaml and the Snakefile call is what .venv holds, whether or not it is activated.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: demo test test-pythons metaworld benchmark bench bench-scale bench-gpu lock kills fuzz mutants
+.PHONY: help demo test test-pythons metaworld benchmark bench bench-scale bench-gpu lock kills fuzz mutants
 .PHONY: schema reference pictures image image-archive sbom pin-base test-image
 
-demo: .venv/installed
+##@ Start here
+
+help: ## print this
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "Without a GPU, TORCH=cpu spares gigabytes at set-up: make demo TORCH=cpu"
+
+demo: .venv/installed ## train the small grid, write reports/demo/index.html
 	@.venv/bin/snakemake --cores all demo
 	@echo "The report: reports/demo/index.html"
 
-test: .venv/installed-dev
+benchmark: .venv/installed ## bring results/benchmark and its report up to date (days)
+	@.venv/bin/snakemake --cores all
+	@echo "The report: reports/benchmark/index.html"
+
+test: .venv/installed-dev ## run every test
 	@.venv/bin/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+
+METAWORLD := oyster/envs/metaworld/requirements
+
+metaworld: .venv-metaworld/installed ## install what the families ml1-* need beside the engine
+
+.venv-metaworld/installed: $(METAWORLD).txt | .venv/installed
+	.venv/bin/python -m venv --clear .venv-metaworld
+	.venv-metaworld/bin/pip install --quiet --requirement $<
+	@touch $@
+
+##@ Measure
+
+bench: .venv/installed ## time the engine on one CPU thread
+	@.venv/bin/python -m benchmarks.gradient_step
+	@.venv/bin/python -m benchmarks.rollouts
+	@.venv/bin/python -m benchmarks.scaling
+
+TRIALS := 1000
+
+bench-scale: .venv/installed ## time the pipeline at TRIALS=1000 fast trials (hours)
+	@.venv/bin/python -m benchmarks.scale --trials $(TRIALS)
+
+bench-gpu: .venv/installed ## time the engine on a GPU
+	@.venv/bin/python -m benchmarks.gradient_step --device cuda
+	@.venv/bin/python -m benchmarks.scaling --device cuda
+	@.venv/bin/python -m benchmarks.shared_gpu
+
+##@ Try to break it
 
 PYTHONS = $(foreach version,3.11 3.12 3.13,$(shell python$(version) -c 'print("$(version)")' 2>/dev/null))
 
-test-pythons: .venv/installed-dev
+test-pythons: .venv/installed-dev ## a tiny trial's bytes under Python 3.11 to 3.13
 	@for version in $(PYTHONS); do \
 		test -f .venv-$$version/installed || $(MAKE) --no-print-directory .venv-$$version/installed || exit 1; \
 	done
@@ -54,73 +76,40 @@ test-pythons: .venv/installed-dev
 	.venv-$*/bin/pip install --quiet --requirement requirements.txt
 	@touch $@
 
-METAWORLD := oyster/envs/metaworld/requirements
-
-metaworld: .venv-metaworld/installed
-
-.venv-metaworld/installed: $(METAWORLD).txt | .venv/installed
-	.venv/bin/python -m venv --clear .venv-metaworld
-	.venv-metaworld/bin/pip install --quiet --requirement $<
-	@touch $@
-
-benchmark: .venv/installed
-	@.venv/bin/snakemake --cores all
-	@echo "The report: reports/benchmark/index.html"
-
-bench: .venv/installed
-	@.venv/bin/python -m benchmarks.gradient_step
-	@.venv/bin/python -m benchmarks.rollouts
-	@.venv/bin/python -m benchmarks.scaling
-
-TRIALS := 1000
-
-bench-scale: .venv/installed
-	@.venv/bin/python -m benchmarks.scale --trials $(TRIALS)
-
-bench-gpu: .venv/installed
-	@.venv/bin/python -m benchmarks.gradient_step --device cuda
-	@.venv/bin/python -m benchmarks.scaling --device cuda
-	@.venv/bin/python -m benchmarks.shared_gpu
-
 KILLS := 300
 TRIES := 2000
 
-kills: .venv/installed-dev
+kills: .venv/installed-dev ## kill tiny trials KILLS=300 times: each ends with the same bytes
 	@.venv/bin/python -m tests.faults.kills --kills $(KILLS)
 
-fuzz: .venv/installed-dev
+fuzz: .venv/installed-dev ## spoil files TRIES=2000 times: each is told in a sentence
 	@.venv/bin/python -m tests.faults.fuzz_params --tries $(TRIES) --commands 100
 	@.venv/bin/python -m tests.faults.fuzz_results --tries $(TRIES)
 	@.venv/bin/python -m tests.faults.fuzz_records --tries $(TRIES) --commands 100
 
-mutants: .venv/installed-dev
+mutants: .venv/installed-dev ## do the tests notice a wrong module? MODULE=name for one
 	@.venv/bin/python -m tests.mutants $(MODULE)
 
-GRID := benchmark
-
-pictures: .venv/installed
-	@mkdir -p oyster/envs/pictures
-	@for env in $$(ls results/$(GRID)); do \
-		.venv/bin/python -m oyster simulate results/$(GRID)/$$env/mlp/42 --tasks 0 --video --out .pipeline/pictures/$$env && \
-		cp .pipeline/pictures/$$env/task-0.png oyster/envs/pictures/$$env.png || exit 1; \
-	done
+##@ The container image
 
 VARIANT := cuda
 
-image: .venv/installed
+image: .venv/installed ## build it, VARIANT=cuda or cpu
 	@.venv/bin/python docker/image.py --variant $(VARIANT)
 
-image-archive: .venv/installed
+image-archive: .venv/installed ## build it as a tar with its SHA-256
 	@.venv/bin/python docker/image.py --variant $(VARIANT) --archive
 
-sbom: .venv/installed-dev
+sbom: .venv/installed-dev ## write its bill of materials
 	@.venv/bin/python docker/image.py --variant $(VARIANT) --bill
 
-pin-base: .venv/installed
+pin-base: .venv/installed ## write its base's present digest into docker/Dockerfile
 	@.venv/bin/python docker/image.py --pin-base
 
-test-image: .venv/installed-dev
+test-image: .venv/installed-dev ## build the CPU image and run trials in it
 	@OYSTER_TEST_IMAGE=$${OYSTER_TEST_IMAGE:-1} .venv/bin/python -m pytest tests/image $(if $(ONLY),-k $(ONLY))
+
+# --- what the targets need --------------------------------------------------------------------------------------------
 
 # pip takes torch's CPU build where it can find one; elsewhere uv knows where PyTorch keeps it.
 .venv/installed: requirements.txt pyproject.toml
@@ -145,14 +134,26 @@ endif
 	.venv/bin/pip install --requirement requirements.txt --requirement requirements-dev.txt
 	@touch $@
 
-schema: .venv/installed
+##@ Files that stand in git
+
+GRID := benchmark
+
+pictures: .venv/installed ## draw a task of each environment, from GRID=benchmark
+	@mkdir -p oyster/envs/pictures
+	@for env in $$(ls results/$(GRID)); do \
+		.venv/bin/python -m oyster simulate results/$(GRID)/$$env/mlp/42 --tasks 0 --video --out .pipeline/pictures/$$env && \
+		cp .pipeline/pictures/$$env/task-0.png oyster/envs/pictures/$$env.png || exit 1; \
+	done
+
+schema: .venv/installed ## write params.schema.json, for editors of params.yaml
 	@.venv/bin/python -c "from oyster.params import schema; print(schema(), end='')" > params.schema.json
 
-reference: .venv/installed
+reference: .venv/installed ## write docs/reference/params.md and command-line.md from the code
 	@.venv/bin/python docs/generate.py
 
+# Delete the files to upgrade all versions. docker/requirements-*.txt are the same versions with hashes.
 # The packages of CUDA are left out: torch's own wheel pins them, where it is one that needs them.
-lock: .venv/installed
+lock: .venv/installed ## write requirements*.txt from pyproject.toml
 	.venv/bin/pip install --quiet $(UV)
 	$(LOCK) pyproject.toml --output-file requirements.txt >/dev/null
 	sed -i.all -E '/^(nvidia-|cuda-|triton=)/d' requirements.txt && rm requirements.txt.all

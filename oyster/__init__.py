@@ -1,8 +1,19 @@
-"""oyster: is my context encoder, or my method, really better? One file per encoder, every number reproducible."""
+"""Is my context encoder, or my method, really better? One file per encoder, every number reproducible.
 
+oyster.load(place)         a trained agent, which adapts to tasks that it has never met
+oyster.envs.make(name)     a gymnasium environment of any task family
+oyster.envs.families()     the families' names
+
+In a shell, `oyster --help` lists the commands. docs/how-to/library-and-notebook.md shows all of these at work.
+"""
+
+import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
+
+__all__ = ["envs", "load"]
 
 
 def _provide_rlkit() -> None:
@@ -28,3 +39,16 @@ def _provide_rlkit() -> None:
 
 
 _provide_rlkit()
+
+
+def __getattr__(name: str) -> Any:
+    """What __all__ names, imported when it is first asked for: `import oyster` alone imports no torch."""
+    if name == "load":
+        return importlib.import_module("oyster.library").load
+    if name == "envs":
+        return importlib.import_module("oyster.envs")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

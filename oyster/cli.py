@@ -223,9 +223,9 @@ def report(grid, results, out, word, paper, compare, params) -> None:
 
 
 @main.command()
-@click.argument("result", type=PATH)
+@click.argument("agent", type=PATH)
 @click.option("--tasks", help="Test tasks by number, e.g. 0,3,7.  [default: all]")
-@click.option("--out", type=PATH, help="Folder to write.  [default: simulations/… as RESULT]")
+@click.option("--out", type=PATH, help="Folder to write.  [default: simulations/… as AGENT]")
 @click.option("--video", is_flag=True, help="A GIF per task too, rendered without a screen.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw anew.  [default: as the recorded meta-test drew]")
 @click.option("--weights", type=PATH, help="The file weights.safetensors, where it lies elsewhere.")
@@ -234,8 +234,11 @@ def report(grid, results, out, word, paper, compare, params) -> None:
     "--env", "environment", type=NAME_OR_PATH, help="The task family's file, where it is none of oyster/envs."
 )
 @DEVICE
-def simulate(result, tasks, out, video, seed, weights, encoder, environment, device) -> None:
-    """See the result in folder RESULT move: tables, a plot and pictures of its weights on chosen test tasks."""
+def simulate(agent, tasks, out, video, seed, weights, encoder, environment, device) -> None:
+    """See AGENT move on chosen test tasks: tables, a plot and pictures.
+
+    AGENT is a result's folder, or a file of agents/, as agents/cheetah-vel.safetensors.
+    """
     from oyster.simulate.render import choose_backend
 
     if video:
@@ -247,7 +250,7 @@ def simulate(result, tasks, out, video, seed, weights, encoder, environment, dev
     if environment:
         family_name(environment)
     simulation = roll_out(
-        result, weights=weights, encoder=encoder, seed=seed, device=device, video=video,
+        agent, weights=weights, encoder=encoder, seed=seed, device=device, video=video,
         warn=lambda line: say(f"note: {line}", err=True),
     )  # fmt: skip
     chosen = choose_tasks(tasks, len(simulation.tasks))

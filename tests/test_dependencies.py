@@ -22,7 +22,7 @@ def test_encoder_files_import_no_siblings():
 FLOORS = [
     {"cli", "__main__"},
     {"shell"},
-    {"reproduce", "simulate"},
+    {"reproduce", "simulate", "library", "gym_env"},
     {"trial"},
     {"report"},
     {"status"},

@@ -62,6 +62,19 @@ def test_outside_a_project_all_else_is_refused_in_a_sentence(installed, tmp_path
     assert done.returncode == 2 and "There is no params.yaml" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_outside_a_project_it_is_a_library(installed, tmp_path):
+    code = """import sys, oyster
+agent = oyster.load(sys.argv[1], encoder=sys.argv[2])
+print(oyster.envs.make(agent.environment).reset()[0].shape, agent.adapter(3).belief().mean.shape)"""
+    places = (ROOT / "agents" / "point-robot.safetensors", ROOT / "encoders" / "mlp.py")
+    done = run(tmp_path, sys.executable, "-c", code, *places, PYTHONPATH=str(installed))
+    assert done.stdout.strip() == "(2,) (3, 5)", done.stderr
+    done = run(
+        tmp_path, sys.executable, "-c", code.replace(", encoder=sys.argv[2]", ""), *places, PYTHONPATH=str(installed)
+    )
+    assert "InputError" in done.stderr and "the path of a .py file" in done.stderr
+
+
 def test_an_installed_engine_that_is_not_the_trees_is_refused(installed, copy):
     done = oyster(installed, copy, "status", "demo")
     assert done.returncode == 2 and f"The engine that runs is that of {installed}" in done.stderr, done.stderr

@@ -18,8 +18,9 @@ from oyster.envs import load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import InputError
+from oyster.runtime.records import find_weights
 from oyster.simulate import render
-from oyster.simulate.rollouts import choose_tasks, find_weights, recording, simulate, write_simulation
+from oyster.simulate.rollouts import choose_tasks, recording, simulate, write_simulation
 from oyster.trial.run import run_trial
 from tests.needs import skip_without
 

@@ -1,4 +1,4 @@
-"""Task families, one file each, loaded by the environment's name."""
+"""Task families, one file each, loaded by the environment's name; `make` turns one into a gymnasium environment."""
 
 import ast
 from difflib import get_close_matches
@@ -6,12 +6,20 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from oyster.envs.family import TaskFamily
 from oyster.runtime.errors import InputError
 
 NOT_FAMILIES = ("__init__", "contract", "family", "moving_target", "reference_policies", "variants")
 _ones_own: dict[str, tuple[Path, type[TaskFamily]]] = {}  # by name, in this process
+
+
+def __getattr__(name: str) -> Any:
+    """`make`, imported when it is first asked for: no trial needs it."""
+    if name == "make":
+        return import_module("oyster.gym_env").make
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def families() -> list[str]:

@@ -4,7 +4,6 @@ Without a seed of its own a simulation draws what the trial's last meta-test dre
 trajectories behind the recorded returns; the comparison with them is told.
 """
 
-import csv
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,19 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import nn
 
-from oyster import algorithms
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.runtime import seeds
 from oyster.runtime.destination import exclusive, remove, require_free, swap
-from oyster.runtime.errors import InputError, describe
-from oyster.runtime.files import file_sha256, sync_tree
-from oyster.runtime.key_file import differing, find_key_file
-from oyster.runtime.records import WEIGHTS, find_weights, problems, read_json, scratch_folder, write_csv
+from oyster.runtime.errors import InputError
+from oyster.runtime.files import sync_tree
+from oyster.runtime.records import scratch_folder, write_csv
 from oyster.simulate import render
 from oyster.trial.meta_test import MetaTest, meta_test
 from oyster.trial.run import Trial
-from oyster.trial.saved_agent import load_agent, recorded_settings
+from oyster.trial.saved import find_saved
 
 TABLES = ("trajectories.csv", "returns.csv")
 PLOT = "trajectories.png"
@@ -40,7 +37,7 @@ class Simulation(NamedTuple):
     family: type[TaskFamily]
     tasks: np.ndarray  # (task, parameter), the test tasks
     trajectories: list[render.Trajectory]  # tasks in order, evaluations within, then in time
-    recorded: list[float] | None  # the returns in adaptation.csv, in the same order; None with a seed of one's own
+    recorded: list[float] | None  # the recorded returns, in the same order; None with a seed of one's own
 
     def difference(self) -> float | None:
         """The largest difference from a recorded return; None where there is nothing to compare."""
@@ -55,15 +52,15 @@ class Simulation(NamedTuple):
         if difference is None:
             return "new draws: these returns are others than the recorded ones"
         if difference == 0:
-            return "the recorded meta-test once more: every return is that in adaptation.csv, to the last bit"
+            return "the recorded meta-test once more: every return is the recorded one, to the last bit"
         return (
-            f"returns differ by up to {difference:.3g} from those in adaptation.csv: other hardware, versions, code or "
-            "encoder than recorded (`python -m oyster verify` tells more)"
+            f"returns differ by up to {difference:.3g} from the recorded ones: other hardware, versions, code or "
+            "encoder than recorded (`python -m oyster verify` tells more of a result)"
         )
 
 
 def simulate(
-    result: Path,
+    place: Path,
     *,
     weights: Path | None = None,
     encoder: str | None = None,
@@ -72,46 +69,21 @@ def simulate(
     video: bool = False,
     warn: Callable[[str], None] = lambda message: None,
 ) -> Simulation:
-    """Roll out the weights of the result in folder `result` on all of its test tasks.
+    """Roll out what `place` holds, a result's folder or a file of agents/, on all of its test tasks.
 
     weights, encoder: where they are not found beside the result and in encoders/. seed: draw start states and z anew.
     InputError where something is missing or does not fit, or, for `video`, where nothing could be rendered.
     """
-    settings, recorded = read_result(result)
-    algorithm = algorithms.find(settings.algorithm)
-    if encoder and "encoder" not in algorithm.settings.model_fields:
-        raise InputError(
-            f"--encoder {encoder}: the algorithm of {str(result)!r}, {settings.algorithm}, has no encoder."
-        )
-    sources = algorithm.sources(settings, **({"encoder": encoder} if encoder else {}))
-    for name, file in sources.items():
-        if file_sha256(file) != recorded.get(f"{name}_sha256"):
-            warn(f"{file.name} is not the file that was trained (other SHA-256): what moves may be another {name}")
-    trial, agent = load_agent(settings, sources, require_weights(result) if weights is None else weights, device)
+    saved = find_saved(place, weights)
+    settings = saved.settings
+    trial, agent = saved.load(saved.sources(encoder, warn), device)
     if video:
         render.require_renderer(trial.family)
     rows = recording(trial.family)(len(trial.test_tasks) * settings.evaluations)
     test = _meta_test(trial, agent, rows, seed)
-    recorded = recorded_returns(result / "adaptation.csv") if seed is None else None
+    recorded = saved.returns if seed is None else None
     trajectories = list(_trajectories(test, rows, settings))
     return Simulation(settings, trial.family, trial.test_tasks, trajectories, recorded)
-
-
-def require_weights(result: Path) -> Path:
-    """The file of a result's weights. InputError where it is not here."""
-    place = find_weights(result)
-    key_file = find_key_file(result)
-    if key_file and place.is_file() and any(words.startswith(WEIGHTS) for words in differing(key_file)):
-        raise InputError(
-            f"{str(place)!r} are not the weights of {str(result)!r}: the key file lists another hash. `dvc checkout` "
-            "brings those of this commit, where they were trained here; training the trial again makes them."
-        )
-    if not place.is_file():
-        raise InputError(
-            f"The weights of {str(result)!r} are not here: no {str(place)!r}. `dvc pull` brings them from a remote, "
-            "training the trial again makes them, and --weights names another place."
-        )
-    return place
 
 
 def _meta_test(trial: Trial, agent: nn.Module, rows: TaskFamily, seed: int | None) -> MetaTest:
@@ -121,30 +93,6 @@ def _meta_test(trial: Trial, agent: nn.Module, rows: TaskFamily, seed: int | Non
     rng = seeds.generator(of_seed, "meta_test", after)
     with seeds.separate_torch_stream(of_seed, 1 + after):
         return meta_test(agent, rows, trial.test_tasks, s, rng)
-
-
-def read_result(result: Path) -> tuple[Settings, dict[str, Any]]:
-    """Settings, and provenance.json. InputError where there is no result or a failed one."""
-    names = ("provenance.json", "metrics.json", "adaptation.csv")
-    if wrong := [problem for problem in problems(result) if problem.split()[0] in names]:
-        raise InputError(
-            f"{str(result)!r} holds no whole result: {', '.join(wrong)} there. Give a folder as "
-            "results/benchmark/point-robot/mlp/42."
-        )
-    origin, metrics = (read_json(result / name) for name in names[:2])
-    failure = metrics.get("failure")
-    if failure:
-        reason, iteration = (failure.get(key) for key in ("reason", "iteration")) if type(failure) is dict else "??"
-        raise InputError(f"{str(result)!r} has nothing to show: its trial failed in iteration {iteration}: {reason}.")
-    return recorded_settings(origin, result), origin
-
-
-def recorded_returns(path: Path) -> list[float]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [float(row["return"]) for row in csv.DictReader(file)]
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise InputError(f"{str(path)!r} is not the table that a trial wrote: {describe(error)}.") from error
 
 
 # --- recording --------------------------------------------------------------------------------------------------------

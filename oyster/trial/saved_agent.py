@@ -1,6 +1,6 @@
 """A trial's agent as it was when training ended: built from the recorded settings, filled with the saved weights."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,13 @@ from oyster.trial.run import Trial
 
 
 def recorded_settings(provenance: Mapping[str, Any], result: Path) -> Settings:
-    """The settings in a provenance.json. InputError where they are not those that a trial wrote."""
-    place, recorded = repr(str(result / "provenance.json")), provenance.get("settings")
+    """The settings in a result's provenance.json. InputError where they are not those that a trial wrote."""
+    return settings_of(provenance, repr(str(result / "provenance.json")))
+
+
+def settings_of(provenance: Mapping[str, Any], place: str) -> Settings:
+    """The settings that a trial recorded; `place` is named where they are others. InputError then."""
+    recorded = provenance.get("settings")
     if sha256_of_json(recorded) != provenance.get("settings_sha256"):
         raise InputError(f"The settings in {place} are not those that were recorded: their SHA-256 is another one.")
     try:
@@ -34,10 +39,15 @@ def recorded_settings(provenance: Mapping[str, Any], result: Path) -> Settings:
 
 
 def load_agent(
-    settings: Settings, sources: Mapping[str, Path], weights: Path, device: str = "auto"
+    settings: Settings,
+    sources: Mapping[str, Path],
+    weights: Path,
+    device: str = "auto",
+    acting: Collection[str] | None = None,
 ) -> tuple[Trial, nn.Module]:
     """A trial that was not trained, and its agent, which holds what the file `weights` holds.
 
+    `acting`: the parts of the agent (as policy) that the file has; the others stay as they were made. None: all.
     InputError where that is no weights file, or one of other networks.
     """
     state = read_weights(weights)
@@ -46,6 +56,9 @@ def load_agent(
         agent = trial.make_agent()
     except TrialFailure as failure:
         raise InputError(f"{_named(sources)} does not construct at these settings: {failure.reason}") from failure
+    if acting is not None:
+        others = {name: value for name, value in agent.state_dict().items() if name.split(".")[0] not in acting}
+        state = others | state
     fill(agent, state, weights, _named(sources))
     return trial, agent
 

@@ -20,7 +20,7 @@ from oyster.cli import main as oyster
 from oyster.reproduce.verify import check_hashes, find_results, first_difference, read_verifiable
 from oyster.runtime.errors import InputError
 from oyster.runtime.records import RESULT_FILES, WEIGHTS, problems
-from oyster.simulate.rollouts import read_result, recorded_returns
+from oyster.trial.saved import read_result, recorded_returns
 from oyster.trial.saved_agent import fill, load_agent, read_weights
 from tests.faults.mutation import mutate
 

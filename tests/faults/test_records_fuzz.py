@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from oyster.simulate.rollouts import read_result
+from oyster.trial.saved import read_result
 from oyster.trial.saved_agent import load_agent
 from tests.faults.fuzz_records import ROOT, WEIGHTS, fuzz, fuzz_commands
 
