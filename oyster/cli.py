@@ -2,27 +2,17 @@
 
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
 from oyster.runtime.errors import InputError
-from oyster.runtime.project import ENGINE, find_project, require_project
-from oyster.shell import NAME_OR_PATH, PARAMS_FILE, PATH, Group, names_of, say
-
-
-def _print_version(context: click.Context, _, asked: bool) -> None:
-    if asked:
-        try:
-            click.echo(f"oyster {version('oyster')}, in {ENGINE}")
-        except PackageNotFoundError:
-            click.echo(f"oyster, not installed, in {ENGINE}")
-        context.exit()
+from oyster.runtime.project import find_project, require_project
+from oyster.shell import NAME_OR_PATH, PARAMS_FILE, PATH, Group, names_of, print_version, say
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Print it.")
 @click.pass_context
 def main(context: click.Context) -> None:
     """Is my context encoder, or my method, really better? Reproducible trials of meta-reinforcement learning.

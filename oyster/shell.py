@@ -2,12 +2,14 @@
 
 import errno
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
 from oyster.runtime.errors import InputError, MachineError, NotInstalled, TrialFailure, describe
 from oyster.runtime.files import printable
+from oyster.runtime.project import ENGINE
 
 
 class _UserPath(click.Path):
@@ -51,6 +53,15 @@ def names_of(of: str):
         return [name for name in known if name.startswith(incomplete)]
 
     return complete
+
+
+def print_version(context: click.Context, _, asked: bool) -> None:
+    if asked:
+        try:
+            click.echo(f"oyster {version('oyster')}, in {ENGINE}")
+        except PackageNotFoundError:
+            click.echo(f"oyster, not installed, in {ENGINE}")
+        context.exit()
 
 
 # --- how a command ends -----------------------------------------------------------------------------------------------

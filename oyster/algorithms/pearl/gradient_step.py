@@ -93,7 +93,7 @@ class GradientStep:
             )
         )
 
-        # q(z|c), one z per task, repeated over the task's rows of the batch. The encoder is what a trial tests, and must
+        # q(z|c), one z per task, repeated over the task's rows of the batch. The encoder is what a trial tests. It must
         # train as its author saw it train: always in float32. Why: docs/explanation/precision.md.
         encoder, context = agent.context_encoder, batch.context
         posterior = infer_posterior(encoder, context, agent.latent_dim, agent.information_bottleneck)
