@@ -1,5 +1,7 @@
 """How tasks of each family are drawn: as it says itself, and, where it is not known, as the shapes say."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,10 @@ def drawn(results, name):
     return [axes for axes in figure.axes if axes.lines], words
 
 
+def caption(results) -> str:
+    return SPECS["trajectories"].caption(results)
+
+
 def dashed(axes) -> int:
     return sum(line.is_dashed() for line in axes.lines)
 
@@ -61,9 +67,12 @@ def test_every_family_is_drawn(name, results_of_family):
         drawn_kind = SPECS[kind].draw(results)
         assert list(drawn_kind) == [name], kind
         assert name in SPECS[kind].alt(results, name) and "nan" not in SPECS[kind].alt(results, name)
+        sentences = re.split(r"(?<=[.?!])\s", SPECS[kind].caption(results))
+        assert max(len(sentence.split()) for sentence in sentences) <= 30, kind
 
 
 def test_directions_are_arrows(results_of_family):
+    assert "A dashed arrow shows the direction" in caption(results_of_family("humanoid-dir"))
     panels, words = drawn(results_of_family("humanoid-dir"), "humanoid-dir")
     assert words == ["the task's direction"]
     assert all(len(axes.texts) == TASKS for axes in panels)  # an arrow is an annotation without words
@@ -72,6 +81,8 @@ def test_directions_are_arrows(results_of_family):
 
 
 def test_a_direction_that_turns_is_an_arrow_at_each_turn(results_of_family):
+    turning = caption(results_of_family("ant-dir-non-stat"))
+    assert "a dashed arrow shows each new one" in turning and "that the task wants" not in turning
     panels, words = drawn(results_of_family("ant-dir-non-stat"), "ant-dir-non-stat")
     assert words == ["the direction, where it turns"]
     # Two tasks: one with two directions, one that ends before the second.
@@ -81,6 +92,9 @@ def test_a_direction_that_turns_is_an_arrow_at_each_turn(results_of_family):
 def test_a_level_is_a_dashed_line_and_one_that_moves_is_dashed_steps(results_of_family):
     level, _ = drawn(results_of_family("cheetah-vel-ood"), "cheetah-vel-ood")
     assert [dashed(axes) for axes in level] == [3, 3]
+    assert "A dashed line is the level that the task wants." in caption(results_of_family("cheetah-vel-ood"))
+    assert "Dashed steps are a target that moves" in caption(results_of_family("cheetah-vel-non-stat"))
+    assert "ashed" not in caption(results_of_family("cheetah-dir"))
     moving, words = drawn(results_of_family("cheetah-vel-non-stat"), "cheetah-vel-non-stat")
     assert [dashed(axes) for axes in moving] == [3, 3] and words[0].startswith("first velocity")
     for axes in moving:

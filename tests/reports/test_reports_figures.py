@@ -88,7 +88,7 @@ def test_every_figure_is_declared_whole_and_drawn_for_every_environment(results,
         if spec.kind == "profiles":
             expected = [profiles.ALL, *expected]
         assert list(drawn[spec.kind]) == expected
-        assert spec.title and spec.caption.endswith(".")
+        assert spec.title and spec.caption(results).endswith(".") and "  " not in spec.caption(results)
         for name, svg in drawn[spec.kind].items():
             assert name in texts(svg) and name.split()[0] in spec.alt(results, name)
 
@@ -204,7 +204,7 @@ def test_goals_on_a_plane_become_a_map_of_regret(results):
     assert parameters.scale(plane, "point-robot") is None
     assert "direction" in parameters.hue(plane, "point-robot").words
     svg = SPECS["tasks"].draw(plane)["point-robot"]
-    assert "return lost against the oracle" in texts(svg) and {"goal x", "goal y"} <= set(texts(svg))
+    assert "return lost against Oracle" in texts(svg) and {"goal x", "goal y"} <= set(texts(svg))
     lost = tasks.regret(plane, "point-robot").set_index(["encoder", "seed", "task"]).regret
     trial = plane.adaptation.query("environment == 'point-robot' and encoder == 'mlp' and seed == 42 and task == 2")
     bound = plane.scripted.query("environment == 'point-robot' and task == 2").task_known.item()
