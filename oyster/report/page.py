@@ -157,7 +157,10 @@ def _contents(sections: dict[str, list[dict]]) -> dict[str, str]:
 def _files(taken: Iterable[paper.Table]) -> dict[str, dict[str, str]]:
     """By what it is, the files that hold it, each by its format."""
     headline = {"Markdown": f"{paper.HEADLINE}.md", "LaTeX": f"{paper.HEADLINE}.tex"}
-    tables = {table.caption.rstrip("."): {"CSV": f"tables/{table.name}.csv"} for table in taken}
+    tables = {
+        table.caption.partition(" Gradient steps in")[0].rstrip("."): {"CSV": f"tables/{table.name}.csv"}
+        for table in taken
+    }
     return {
         "The answer in short, for a text": headline,
         **tables,

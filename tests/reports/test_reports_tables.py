@@ -159,7 +159,7 @@ def test_cells_give_the_interval_and_its_method(results_of):
 @pytest.mark.parametrize(
     ("returns", "parts"),
     [
-        (CLEAR, ["good is better than bad (p = 0.00", "The mean return of good is 10.00 higher", "improvement: 1.00"]),
+        (CLEAR, ["good is better than bad (p < 0.001). The mean return of good is 10.00 higher", "improvement: 1.00"]),
         ({("a", "x"): [1.0, 5.0, 3.0], ("a", "y"): [2.0, 4.0, 4.0]},
          ["y and x are not distinguishable at 3 seeds", "seeds each would settle this pair at 80 % power"]),
         ({("a", "x"): [1.0, 2.0], ("a", "y"): [1.0]}, ["cannot be compared (it takes two seeds of each)"]),

@@ -29,7 +29,7 @@ COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00",
     "#4a1fff", "#96351e", "#5ac369", "#2d5a5a", "#6996ff", "#3c69f0",
 )  # fmt: skip
-MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">")  # one less than the colours: 132 pairs
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h", "d")  # one more than the colours: 156 pairs
 AGENT, CURVE = "agent:", "curve:"  # what the identifier of what is drawn of an agent, of a trial's curve begins with
 WIDTH = 4.2  # inches
 STYLE = {

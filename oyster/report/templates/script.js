@@ -57,6 +57,12 @@ const watch = new ResizeObserver((changes) => {
 });
 for (const box of all(".scroll")) for (const part of [box, box.firstElementChild]) watch.observe(part);
 
+// What is led to stands below the bar, however high that is.
+const bar = document.querySelector(".bar");
+new ResizeObserver(() => {
+  document.documentElement.style.scrollPaddingTop = `${bar.offsetHeight + 12}px`;
+}).observe(bar);
+
 // Points: the trial that each stands for, found by `encoder|environment|seed`.
 const trials = JSON.parse(document.getElementById("trials").textContent);
 const points = new Map();
