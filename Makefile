@@ -139,10 +139,11 @@ endif
 GRID := benchmark
 
 pictures: .venv/installed ## draw a task of each environment, from GRID=benchmark
-	@mkdir -p oyster/envs/pictures
-	@for env in $$(ls results/$(GRID)); do \
+	@preset=$$(.venv/bin/python -c "from oyster.grid import *; print(find_grid(load_params('params.yaml'), '$(GRID)').preset)"); \
+	mkdir -p oyster/envs/pictures/$$preset || exit 1; \
+	for env in $$(ls results/$(GRID)); do \
 		.venv/bin/python -m oyster simulate results/$(GRID)/$$env/mlp/42 --tasks 0 --video --out .pipeline/pictures/$$env && \
-		cp .pipeline/pictures/$$env/task-0.png oyster/envs/pictures/$$env.png || exit 1; \
+		cp .pipeline/pictures/$$env/task-0.png oyster/envs/pictures/$$preset/$$env.png || exit 1; \
 	done
 
 schema: .venv/installed ## write params.schema.json, for editors of params.yaml

@@ -1,5 +1,7 @@
 """What the page's first part says: the answer in one table, then every comparison in words.
 
+Rows are agents; the frames call them encoders.
+
 Only finished trials count. The page gets plain values: numbers, None where there is none, and text.
 """
 
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from oyster.report import published, tables
+from oyster.report import published, tables, verdict
 from oyster.report.best_fixed import fixed_returns
 from oyster.report.read.results import TRIAL, Results, anchor
 from oyster.report.statistics import intervals, pairs, words
@@ -24,26 +26,28 @@ LAST_ITERATIONS = 5
 
 def page_context(results: Results) -> dict:
     """The variables of answer.html.j2, comparisons.html.j2 and published.html.j2."""
+    every = pairs.every_pair(results)
     return {
         "precision": tables.precision(results.trials),
+        "verdict": verdict.verdict(results, every),
         "answer": answer(results),
-        "comparisons": comparisons(results),
+        "comparisons": comparisons(results, every),
         "published": published.page_context(results),
     }
 
 
 def answer(results: Results) -> dict:
-    """The first table: an encoder a row, a cell an environment, and one over all where there are several.
+    """The first table: a row per agent, a cell per environment, and one over all where there are several.
 
     rows: encoder, cells (as `_cell` gives them). references: in the table's order what needs no training, by column.
-    no_better: sentences about encoders that return no more than who needs no context. methods: what the intervals are.
+    no_better: sentences about agents that return no more than who needs no context. methods: what the intervals are.
     unranked: whether no cell has a rank.
     """
     environments = results.grid.environments
     columns = [(name, pairs.environment_cells(results, name), False) for name in environments]
     if len(environments) > 1:
         columns.append((AGGREGATE, pairs.aggregate_cells(results), True))
-    seeds = dict(list(results.trials.groupby(TRIAL[:2], sort=False)))
+    seeds, curves = dict(list(results.trials.groupby(TRIAL[:2], sort=False))), results.curves()
     rows = {encoder: [] for encoder in results.grid.encoders}
     for name, cells, is_aggregate in columns:
         ranks = pairs.ranks(cells, pairs.pairs(cells))
@@ -55,7 +59,7 @@ def answer(results: Results) -> dict:
                 strata = zip(environments, cell.strata, strict=False)  # there is none where it could not be formed
                 entry["scores"] = [{"environment": place, "values": stratum.tolist()} for place, stratum in strata]
             else:
-                entry["seeds"] = list(_seeds(seeds[name, cell.encoder]))
+                entry["seeds"] = list(_seeds(seeds[name, cell.encoder], curves))
             rows[cell.encoder].append(entry)
     entries = [entry for row in rows.values() for entry in row]
     return {
@@ -71,7 +75,7 @@ def answer(results: Results) -> dict:
 
 
 def _references(results: Results) -> dict[str, dict[str, float]]:
-    """By reference policy, by column: what idle, the best fixed and the oracle return.
+    """By reference policy, by column: what Idle, Best fixed and Oracle return.
 
     No policy where it is known of no environment; over all environments its score, where it is known for each.
     """
@@ -88,23 +92,24 @@ def _references(results: Results) -> dict[str, dict[str, float]]:
     return {name: known for name, known in policies.items() if known}
 
 
-def no_better(results: Results) -> list[str]:
-    """Sentences, an environment each, about encoders whose mean return is no more than the best fixed policy's."""
+def no_better(results: Results) -> list[dict[str, str]]:
+    """One environment and a sentence each, about agents whose mean return is no more than that of Best fixed."""
     sentences = []
     for name, fixed in fixed_returns(results).items():
         cells = [cell for cell in pairs.environment_cells(results, name) if cell.n]
         below = [cell.encoder for cell in cells if not cell.estimate.value > fixed]
         if below:
             said = f"{words.listed(below)} return{'s' if len(below) == 1 else ''} no more than"
-            said = "no encoder returns more than" if len(below) == len(cells) else said
-            sentences.append(f"On {name} {said} the best fixed policy, {words.number(fixed)}.")
+            said = "no agent returns more than" if len(below) == len(cells) else said
+            text = f"On {name} {said} the reference policy Best fixed ({words.number(fixed)})."
+            sentences.append({"environment": name, "text": text})
     return sentences
 
 
-def comparisons(results: Results) -> dict:
+def comparisons(results: Results, every: pd.DataFrame | None = None) -> dict:
     """groups: an environment each, and the aggregate, with its pairs in words; last5: what the last iteration's
-    noise does to them."""
-    every = pairs.every_pair(results)
+    noise does to them. every: `pairs.every_pair`, where it is known already."""
+    every = pairs.every_pair(results) if every is None else every
     places = [(name, "return") for name in results.grid.environments]
     places += [(AGGREGATE, "normalised score")] if len(places) > 1 else []
     return {
@@ -150,14 +155,16 @@ def _cell(cell: Cell, rank: tuple[int, int] | None, strip: Markup) -> dict:
     }
 
 
-def _seeds(trials: pd.DataFrame) -> Iterable[dict]:
+def _seeds(trials: pd.DataFrame, curves: set[str]) -> Iterable[dict]:
     for trial in trials.itertuples():
         finished = trial.status == "finished"
+        place = anchor(trial.environment, trial.encoder, trial.seed)
         yield {
             "seed": trial.seed,
             "value": trial.meta_test_return if finished else None,
             "gap": None if finished else tables.gap_text(trial),
-            "anchor": anchor(trial.environment, trial.encoder, trial.seed),
+            "anchor": place,
+            "curve": place in curves,
         }
 
 
@@ -217,7 +224,7 @@ def _last5(results: Results, every: pd.DataFrame) -> dict:
     for name in results.grid.environments:
         cells = frame[(frame.environment == name) & (frame.n > 0)]
         if len(cells) > 1:
-            sentences.append(f"On {name}: {_change(cells, every, again, name)}.")
+            sentences.append({"environment": name, "text": f"On {name}: {_change(cells, every, again, name)}"})
     return {
         "rows": frame.astype(object).where(frame.notna(), None).to_dict("records"),
         "sentences": sentences,
@@ -242,8 +249,8 @@ def _change(cells: pd.DataFrame, every: pd.DataFrame, again: pd.DataFrame, name:
         parts.append("no verdict changes")
     within, between = cells.within_seed.pow(2).mean() ** 0.5, cells.between_seeds.pow(2).mean() ** 0.5
     if math.isfinite(within) and math.isfinite(between):
-        parts.append(
-            f"a seed's last {LAST_ITERATIONS} iterations differ by {words.number(within)} (standard deviation, what "
-            f"is still being learned included), seeds of an encoder by {words.number(between)}"
+        parts[-1] += (
+            f". Standard deviations: {words.number(within)} between the last {LAST_ITERATIONS} iterations of a seed, "
+            f"progress included; {words.number(between)} between the seeds of an agent"
         )
-    return "; ".join(parts)
+    return f"{'; '.join(parts)}."

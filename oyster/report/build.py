@@ -18,14 +18,21 @@ from oyster.runtime.key_file import write_key_file
 REPORT = ("index.html", "tables", "figures", "headline.md", "headline.tex", "results.parquet", "*.key.json")
 
 
-def build(grid: Grid, results_folder: Path, out: Path, key: Key | None = None, remarks: Iterable[str] = ()) -> Results:
+def build(
+    grid: Grid,
+    results_folder: Path,
+    out: Path,
+    key: Key | None = None,
+    remarks: Iterable[str] = (),
+    outdated: Iterable[str] = (),
+) -> Results:
     """Write `<out>/index.html` and what lies beside it. Raises InputError, having written nothing.
 
     The same results give the same bytes, wherever `out` is. With `key` its key file too, written last.
     """
     out = out.resolve()
     require_free("--out", out, REPORT)
-    results = load(results_folder, grid, remarks)
+    results = load(results_folder, grid, remarks, outdated)
     drawn = draw(results)
     command = plain(shlex.join(["python", "-m", "oyster", "report", grid.name]))
     staged = partial(out)

@@ -32,10 +32,10 @@ def build(name: str, results: Path | None, out: Path | None, expected: str | Non
     place = Path("results") / name
     others, remarks = beside(read, name, tree)
     grid = read_grid(params, name).with_beside(others)
-    if results in (None, place):  # of results elsewhere the tree asks no keys
-        remarks += _odd(read, name, tree)
+    # Of results elsewhere the tree asks no keys.
+    outdated = _outdated(read, name, tree) if results in (None, place) else []
     with refusals():
-        loaded = build_report(grid, results or place, out, key, remarks)
+        loaded = build_report(grid, results or place, out, key, remarks, outdated)
     own = loaded.trials[: len(grid.own_trials())]
     finished = int((own.status == "finished").sum())
     words = f"{shown(out / 'index.html')}: {finished} of {len(own)} trials of grids.{shown(name)} finished"
@@ -76,11 +76,11 @@ def beside(params: Params, name: str, tree: Tree) -> tuple[dict[tuple[str, str, 
     return found, remarks
 
 
-def _odd(params: Params, name: str, tree: Tree) -> list[str]:
+def _outdated(params: Params, name: str, tree: Tree) -> list[str]:
     """Of the grid's own results those that are not what it asks for now, which are shown all the same."""
     found = [state(each) for each in keyed_trials(params, name, tree)]
     odd = [each for each in found if each.word in (STALE, SPOILT, NO_KEY) or "not of the lock" in each.why]
-    return [f"{each.keyed.trial.place} is {each.word} ({each.why}), and shown as it is." for each in odd]
+    return [f"{each.keyed.trial.place} is {each.word} ({each.why})." for each in odd]
 
 
 def side_by_side(name: str, revisions: tuple[str, str], out: Path | None) -> list[str]:

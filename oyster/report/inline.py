@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from oyster.report.figures.style import INK, PAPER, RULE
+from oyster.report.figures.style import AGENT, CURVE, INK, PAPER, RULE
 
 # Inside the page a figure takes the page's colours, so that it reads in the light and in the dark.
 PAGE_COLOURS = {INK: "currentColor", PAPER: "var(--paper)", RULE: "var(--rule)"}
@@ -19,7 +19,8 @@ def inline_svg(svg: str, name: str, label: str, styles: dict[str, str], side: st
     name: what its identifiers begin with, another for every figure. label: words for who cannot see. styles:
     declarations -> class, of the whole page; what is new here is added. A group whose identifier is
     `encoder|environment|seed|value` becomes a point of that name, after `side` (attribute data-point), which the
-    page's script can say more about.
+    page's script can say more about. `agent:<number>:<name>` and `curve:<anchor>:<name>` become data-encoder, which its
+    filter knows; the latter can be led to, as `curve-<anchor>`.
     """
     root = ElementTree.fromstring(svg)
     for element in list(root):
@@ -33,7 +34,11 @@ def inline_svg(svg: str, name: str, label: str, styles: dict[str, str], side: st
         for key, value in element.attrib.items():
             key = key.rpartition("}")[2]
             if key == "id":
-                if value.count("|") >= 3:
+                if value.startswith((AGENT, CURVE)):
+                    kind, place, attributes["data-encoder"] = value.split(":", 2)
+                    if f"{kind}:" == CURVE:
+                        attributes["id"] = f"{side}{kind}-{place}"
+                elif value.count("|") >= 3:
                     attributes["data-point"] = side + value
                 elif value in needed:
                     attributes["id"] = f"{name}-{value}"

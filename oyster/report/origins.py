@@ -14,13 +14,14 @@ VERSIONS = ("python", "torch", "mujoco", "numpy")
 
 
 def origins(results: Results) -> list[dict]:
-    """One mapping a trial of the grid, in its order: all that was recorded, None where it was not, and
+    """One mapping per trial of the grid, in its order: all that was recorded, None where it was not, and
 
-    anchor: the identifier of its row. hardware: the machine in words. versions: of what computed it. text: why it gave
-    no return, blank if it did. train, recreate, verify: commands; recreate is None where no commit is recorded, verify
-    where there is no result.
+    anchor: the identifier of its row. curve: whether it has a learning curve. hardware: the machine in words.
+    versions: of what computed it. text: why it gave no return, blank if it did. train, recreate, verify: commands;
+    recreate is None where no commit is recorded, verify where there is no result.
     """
-    return [_origin(trial, results.grid) for trial in records(results.trials)]
+    curves = results.curves()
+    return [_origin(trial, results.grid, curves) for trial in records(results.trials)]
 
 
 def records(frame: pd.DataFrame) -> list[dict]:
@@ -28,7 +29,7 @@ def records(frame: pd.DataFrame) -> list[dict]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def _origin(trial: dict, grid: Grid) -> dict:
+def _origin(trial: dict, grid: Grid, curves: set[str]) -> dict:
     identity = trial["environment"], trial["encoder"], trial["seed"]
     place = shlex.quote(f"results/{grid.place(identity)}")
     commit = trial["commit"] if COMMIT.fullmatch(str(trial["commit"])) else None
@@ -36,6 +37,7 @@ def _origin(trial: dict, grid: Grid) -> dict:
     row = pd.Series(trial)
     return trial | {
         "anchor": anchor(*identity),
+        "curve": anchor(*identity) in curves,
         "hardware": tables.hardware(row),
         "versions": ", ".join(f"{name} {trial[name]}" for name in VERSIONS if trial[name]),
         "text": "" if trial["status"] == "finished" else tables.gap_text(row),

@@ -13,23 +13,26 @@ from markupsafe import Markup
 from oyster.report import answer, paper, tables
 from oyster.report.figures.style import gid
 from oyster.report.inline import inline_svg, sheet
+from oyster.report.notices import notices
 from oyster.report.origins import origins, records
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
 
 TEMPLATES = Path(__file__).parent / "templates"
-PICTURES = Path(__file__).parents[1] / "envs" / "pictures"  # <environment>.png, by `make pictures`
+PICTURES = Path(__file__).parents[1] / "envs" / "pictures"  # <preset>/<environment>.png, by `make pictures`
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 # The sections made of figures that follow the comparisons: anchor, and title for readers.
 EVIDENCE = {
-    "learning": "How it learns",
-    "adaptation": "How fast it adapts",
+    "learning": "How agents learn",
+    "adaptation": "How fast they adapt",
     "tasks": "Which tasks fail",
     "posterior": "What the posterior holds",
     "trajectories": "Trajectories before and after adaptation",
     "profiles": "Performance profiles",
     "cost": "What it costs",
 }
+SHORT = {"learning": "Learning", "adaptation": "Adaptation", "tasks": "Tasks", "posterior": "Posterior",
+         "trajectories": "Trajectories", "profiles": "Profiles", "cost": "Cost"}  # fmt: skip
 
 
 def render(results: Results, drawn: Iterable, taken: Iterable[paper.Table], command: str) -> str:
@@ -49,14 +52,11 @@ def render(results: Results, drawn: Iterable, taken: Iterable[paper.Table], comm
             **answer.page_context(results),
             grid=results.grid,
             command=command,
-            comparable=tables.comparable(results),
+            notices=notices(results),
             statuses=results.trials.status.value_counts().to_dict(),
-            mixtures=tables.mixtures(results.trials),
             share_code=tables.share_code(results.trials),
-            unusable=results.unusable,
-            remarks=results.remarks,
             evidence=EVIDENCE,
-            pictures=pictures(results.grid.environments),
+            pictures=pictures(results.grid.preset, results.grid.environments),
             sections=figures,
             contents=_contents(figures),
             budget=records(tables.budget(results)),
@@ -91,9 +91,13 @@ def static(styles: dict[str, str]) -> dict[str, str]:
     return {"style": Markup(style + sheet(styles)), "script": Markup(script), "script_hash": f"sha256-{digest}"}
 
 
-def pictures(environments: Iterable[str]) -> dict[str, str]:
-    """By environment, a picture of what an agent does there, as a data URI; those that there are."""
-    files = {name: PICTURES / f"{name}.png" for name in environments if re.fullmatch(r"[\w-]+", name)}
+def pictures(preset: str, environments: Iterable[str]) -> dict[str, str]:
+    """By environment, a picture of what an agent of that very preset does there, as a data URI; those that there are.
+
+    A picture of another preset would show another budget's agent than the numbers beside it.
+    """
+    named = [name for name in environments if re.fullmatch(r"[\w-]+", name) and re.fullmatch(r"[\w-]+", preset)]
+    files = {name: PICTURES / preset / f"{name}.png" for name in named}
     return {
         name: f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode('ascii')}"
         for name, file in files.items()
@@ -141,25 +145,28 @@ def _figure(results: Results, figure, number: int, styles: dict[str, str]) -> di
         }
         for index, (name, svg) in enumerate(figure.panels.items())
     ]
-    return {"kind": kind, "title": title, "caption": figure.spec.caption, "number": number, "panels": panels}
+    return {"kind": kind, "title": title, "caption": figure.spec.caption(results), "number": number, "panels": panels}
 
 
 def _contents(sections: dict[str, list[dict]]) -> dict[str, str]:
     """What the page holds, for its list of contents: anchor and title."""
-    evidence = {section: title for section, title in EVIDENCE.items() if sections[section] or section == "cost"}
-    return {"answer": "The answer", "comparisons": "Comparisons", **evidence, "published": "Published",
-            "gaps": "Gaps", "provenance": "Provenance", "take": "Take it with you"}  # fmt: skip
+    evidence = {section: title for section, title in SHORT.items() if sections[section] or section == "cost"}
+    return {"answer": "Answer", "comparisons": "Comparisons", **evidence, "published": "Published",
+            "gaps": "Gaps", "provenance": "Provenance", "take": "Files"}  # fmt: skip
 
 
 def _files(taken: Iterable[paper.Table]) -> dict[str, dict[str, str]]:
     """By what it is, the files that hold it, each by its format."""
     headline = {"Markdown": f"{paper.HEADLINE}.md", "LaTeX": f"{paper.HEADLINE}.tex"}
-    tables = {table.caption.rstrip("."): {"CSV": f"tables/{table.name}.csv"} for table in taken}
+    tables = {
+        table.caption.partition(" Gradient steps in")[0].rstrip("."): {"CSV": f"tables/{table.name}.csv"}
+        for table in taken
+    }
     return {
         "The answer in short, for a text": headline,
         **tables,
         "Every iteration of every trial": {"CSV": "tables/learning.csv"},
-        "Every trial, test task and trajectory, a row each": {"Parquet": paper.PARQUET},
+        "Every trial, test task and trajectory, one row each": {"Parquet": paper.PARQUET},
     }
 
 

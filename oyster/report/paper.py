@@ -82,22 +82,41 @@ def figure_file(kind: str, panel: str) -> str:
 
 
 def write_headline(results: Results, folder: Path) -> None:
-    """Write headline.md and headline.tex: what README shows."""
-    rows = headline(results)
-    _write(folder / f"{HEADLINE}.md", _pipes([[_escape_markdown(cell) for cell in row] for row in rows], "left"))
-    escaped = [[_escape_latex(cell).replace(words.MINUS, "$-$") for cell in row] for row in rows]
-    _write(folder / f"{HEADLINE}.tex", _tabular(_caption_of_cells(results), "l" * len(rows[0]), escaped))
-
-
-def headline(results: Results) -> list[list[str]]:
-    """Heads, then an encoder a row, an environment a column: mean, 95 % interval, n."""
+    """Write headline.md, a table that README shows and its caption, and headline.tex, a float to be pasted."""
     cells = tables.cells(results).set_index(["encoder", "environment"])
-    environments = results.grid.environments
-    rows = [
-        [encoder, *(_estimate(cells.loc[encoder, environment]) for environment in environments)]
-        for encoder in results.grid.encoders
-    ]
-    return [["encoder", *environments], *rows]
+    environments, caption = results.grid.environments, _caption_of_cells(results)
+    rows = [["encoder", *environments]]
+    rows += [[name, *(_estimate(cells.loc[name, place]) for place in environments)] for name in results.grid.encoders]
+    table = _pipes([[_escape_markdown(cell) for cell in row] for row in rows], "left")
+    _write(folder / f"{HEADLINE}.md", f"{table}\nTable: {_escape_markdown(caption)}\n")
+    _write(folder / f"{HEADLINE}.tex", _float(results, cells, caption))
+
+
+def _float(results: Results, cells: pd.DataFrame, caption: str) -> str:
+    """A LaTeX table, two lines per agent: the means, and below them the intervals. n is in the caption if it can be."""
+    counts = cells.n.unique()
+    n = "" if len(counts) > 1 else f" {counts[0]} seed{'' if counts[0] == 1 else 's'} per cell."
+    lines = []
+    for name in results.grid.encoders:
+        row = [cells.loc[name, place] for place in results.grid.environments]
+        means = [words.number(cell["mean"]) or NONE for cell in row]
+        between = [words.interval(cell.ci95_low, cell.ci95_high) for cell in row]
+        if not n:
+            between = [f"{said}{'; ' * bool(said)}n = {cell.n}" for said, cell in zip(between, row, strict=True)]
+        lines += [_cells([name, *means]), _cells(["", *between], r"{\footnotesize %s}")]
+    heads = ["agent", *results.grid.environments]
+    table = _rules("l" * len(heads), [_cells(heads), *lines])
+    label = re.sub(r"[^A-Za-z0-9]+", "-", results.grid.name)
+    return "\n".join([
+        "% Needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}.", "\\begin{table}", "\\centering",
+        f"\\caption{{{_escape_latex(caption + n)}}}", f"\\label{{tab:{label}}}", *table, "\\end{table}",
+    ]) + "\n"  # fmt: skip
+
+
+def _cells(texts: Sequence[str], form: str = "%s") -> str:
+    """A line of a LaTeX table, each cell but a blank one in this form."""
+    escaped = [_escape_latex(text).replace(words.MINUS, "$-$") for text in texts]
+    return " & ".join(form % text if text else "" for text in escaped) + " \\\\"
 
 
 def all_tables(results: Results) -> list[Table]:
@@ -116,14 +135,14 @@ def all_tables(results: Results) -> list[Table]:
         *([success] if len(rates) else []),
         Table("normalised_score", "Interquartile mean of normalised scores over all environments, with its 95 % "
               f"interval.{made}", _aggregate(results), (*cell, "method")),
-        Table("comparisons", f"Every pair of encoders: first minus second.{made}", pairs.every_pair(results), pair),
+        Table("comparisons", f"Every pair of agents: first minus second.{made}", pairs.every_pair(results), pair),
         Table("last_five", f"The last iteration beside the mean of the last five.{made}",
               answer.stability(results), steady),
         Table("published_beside", f"Our baselines beside the published ones.{made}", published.beside(results),
               ("environment", "encoder", "n", "mean", "leaderboard", "earlier", *gap)),
         Table("published_leaderboard", "Published: the public leaderboard.", board, tuple(board.columns)),
         Table("published_by_seed", "Published: an earlier run of the baselines.", earlier, tuple(earlier.columns)),
-        Table("suspicious", "Figures that are hard to believe.", _suspicious(results), ("where", "what")),
+        Table("suspicious", "Numbers that are hard to believe.", _suspicious(results), ("where", "what")),
         Table("scripted", "Returns that need no training, by test task.", best_fixed.scripted(results),
               ("environment", "task", *SCRIPTED, best_fixed.FIXED)),
         Table("trials", "Every trial of the grid.", tables.trials_table(results),
@@ -132,7 +151,7 @@ def all_tables(results: Results) -> list[Table]:
 
 
 def trajectories(results: Results) -> pd.DataFrame:
-    """One row a trial, task, evaluation and trajectory of the last meta-test, with the trial's outcome and origin.
+    """One row per trial, task, evaluation and trajectory of the last meta-test, with the trial's outcome and origin.
 
     A trial without trajectories is one row with blanks there, so that none is lost. Columns always have the same
     types: numbers float64, `seed` int64, `dirty` boolean, the rest text.
@@ -174,18 +193,15 @@ def markdown(table: Table) -> str:
 
 def _tabular(caption: str, kinds: str, rows: Sequence[Sequence[str]]) -> str:
     """Heads and rows, whose cells are escaped."""
-    heads, *rest = (" & ".join(cells) + " \\\\" for cells in rows)
-    lines = [
-        f"% {plain(caption)} Needs \\usepackage{{booktabs}} and \\usepackage[T1]{{fontenc}}.",
-        f"\\begin{{tabular}}{{{kinds}}}",
-        "\\toprule",
-        heads,
-        "\\midrule",
-        *rest,
-        "\\bottomrule",
-        "\\end{tabular}",
-    ]
-    return "\n".join(lines) + "\n"
+    about = f"% {plain(caption)} Needs \\usepackage{{booktabs}} and \\usepackage[T1]{{fontenc}}."
+    return "\n".join([about, *_rules(kinds, [" & ".join(cells) + " \\\\" for cells in rows])]) + "\n"
+
+
+def _rules(kinds: str, lines: Sequence[str]) -> list[str]:
+    """The lines of a `tabular`, the first of them the heads, between booktabs' rules."""
+    heads, *rest = lines
+    begin = f"\\begin{{tabular}}{{{kinds}}}"
+    return [begin, "\\toprule", heads, "\\midrule", *rest, "\\bottomrule", "\\end{tabular}"]
 
 
 def _pipes(rows: Sequence[Sequence[str]], *sides: str) -> str:

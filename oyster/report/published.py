@@ -1,4 +1,4 @@
-"""Other people's figures beside ours, and what in either looks too odd to be believed.
+"""Other people's numbers beside ours, and what in either looks too odd to be believed.
 
 The published files are read as they are; nothing here changes them.
 """
@@ -87,10 +87,10 @@ def sources(compared: pd.DataFrame) -> str:
     outside = int(((compared.sources_low > 0) | (compared.sources_high < 0)).sum())
     largest = compared.loc[compared.sources.abs().div(compared.earlier.abs()).idxmax()]
     return (
-        f"The two published sources of the same baselines differ in {len(differ)} of {len(compared)} cells; the most, "
-        f"relative to its size, for {largest.encoder} on {largest.environment}: {words.number(largest.leaderboard)} on "
-        f"the leaderboard, {words.number(largest.earlier)} in the earlier run. In {outside} of them the leaderboard's "
-        "mean lies outside the 95 % interval of the earlier run's three seeds."
+        f"The two published sources of the same baselines differ in {len(differ)} of {len(compared)} cells. Relative "
+        f"to its size the largest difference is that of {largest.encoder} on {largest.environment}: "
+        f"{words.number(largest.leaderboard)} on the leaderboard, {words.number(largest.earlier)} in the earlier run. "
+        f"In {outside} cells the leaderboard's mean lies outside the 95 % interval of the earlier run's three seeds."
     )
 
 
@@ -120,8 +120,8 @@ def suspicious(frame: pd.DataFrame, bounds: dict[str, tuple[float, float]] | Non
         idle, oracle = bounds[row.environment]
         if row.value > oracle + TOLERANCE * abs(oracle - idle):
             found.append(
-                f"{row.environment}, {row.encoder}, seed {row.seed}: {words.number(row.value)} is better than the "
-                f"oracle ({words.number(oracle)})."
+                f"{row.environment}, {row.encoder}, seed {row.seed}: {words.number(row.value)} is better than "
+                f"Oracle ({words.number(oracle)})."
             )
     return found
 
@@ -135,7 +135,7 @@ def suspicious_results(results: Results) -> list[str]:
 
 
 def suspicious_published() -> list[str]:
-    """`suspicious` of the earlier run, and figures that several leaderboard entries share to the last digit."""
+    """`suspicious` of the earlier run, and numbers that several leaderboard entries share to the last digit."""
     found = [f"Earlier run. {sentence}" for sentence in suspicious(by_seed())]
     board = leaderboard().dropna(subset="value")
     for (environment, value), group in board.groupby(["environment", "value"], sort=False):
@@ -161,4 +161,4 @@ def _exact(value: float) -> str:
 
 def _floor(value: float, environment: str, bounds: dict[str, tuple[float, float]]) -> str:
     floor = bounds.get(environment, (math.nan,))[0]
-    return ", which is what idle returns" if math.isclose(value, floor, abs_tol=1e-9) else ""
+    return ", which is what Idle returns" if math.isclose(value, floor, abs_tol=1e-9) else ""

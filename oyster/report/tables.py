@@ -155,7 +155,7 @@ def mixtures(trials: pd.DataFrame) -> list[str]:
     if len(untold) + finished.code.nunique() > 1 and len(untold):
         found.append(
             f"Whether the finished trials share their code cannot be told, as commits cannot be looked up: "
-            f"{_parts(untold)}; {how_to_look_up()}."
+            f"{_parts(untold)}. Why: {how_to_look_up()}."
         )
     dirty = int(finished.dirty.eq(True).sum())
     if dirty:
@@ -217,7 +217,7 @@ def _within(environments: pd.Series, values: pd.Series) -> str:
     if len(mixed) == len(kinds):
         return ""
     if not mixed:
-        return " They do so between environments and not within one, so that only what is averaged over all mixes them."
+        return " They do so between environments and not within one: only what is averaged over all mixes them."
     return f" Within an environment they do so on {words.listed(mixed)} alone."
 
 

@@ -60,15 +60,19 @@ def test_tasks_of_another_shape_leave_it_unknown(results, monkeypatch):
     assert set(best_fixed.fixed_returns(results)) == {"cheetah-vel"}
 
 
-def test_encoders_that_return_no_more_are_named(results, known):
+def said(environment: str, words: str) -> dict[str, str]:
+    return {"environment": environment, "text": f"On {environment} {words}."}
+
+
+def test_agents_that_return_no_more_are_named(results, known):
     known()
     assert answer.no_better(results) == [
-        f"On point-robot mlp returns no more than the best fixed policy, {MINUS}14.00.",
-        f"On cheetah-vel no encoder returns more than the best fixed policy, {MINUS}150.00.",
+        said("point-robot", f"mlp returns no more than the reference policy Best fixed ({MINUS}14.00)"),
+        said("cheetah-vel", f"no agent returns more than the reference policy Best fixed ({MINUS}150.00)"),
     ]
     known(point_robot=-18.0, cheetah_vel=-205.0)
     assert answer.no_better(results) == [
-        f"On cheetah-vel recurrent returns no more than the best fixed policy, {MINUS}205.00.",
+        said("cheetah-vel", f"recurrent returns no more than the reference policy Best fixed ({MINUS}205.00)")
     ]
 
 

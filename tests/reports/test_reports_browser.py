@@ -21,6 +21,10 @@ QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 QUIET += ["--disable-component-update", "--disable-sync"]
 HOSTILE = "<script>alert(1)</script>"
 PHONE = {"width": 360, "height": 740}
+UNMARKED = """figure => [...figure.querySelectorAll('svg path, svg use')].filter(one => {
+    const { stroke, fill } = getComputedStyle(one);
+    return [stroke, fill].includes('rgb(0, 114, 178)') && !one.closest('defs, clipPath, [data-encoder=mlp]');
+}).length"""  # what has the first agent's colour without its name
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +64,11 @@ def shown(locator) -> list[bool]:
     return [locator.nth(index).is_visible() for index in range(locator.count())]
 
 
+def displayed(locator) -> list[bool]:
+    """Whether each is left in, also a horizontal line, which no browser calls visible."""
+    return locator.evaluate_all("all => all.map(one => getComputedStyle(one).display !== 'none')")
+
+
 def column(table, index: int) -> list[str]:
     """The text of a column, a unit a row, as it stands on the page."""
     return table.evaluate(
@@ -75,33 +84,114 @@ def test_a_table_is_sorted_by_its_head_cells_with_mouse_and_keyboard(full, visit
         assert given != numbers
         head = table.get_by_role("columnheader", name="Return")
         head.get_by_role("button").click()
+        assert column(table, 3) == numbers[::-1]  # the best on top
+        expect(head).to_have_attribute("aria-sort", "descending")
+        head.get_by_role("button").press("Enter")
         assert column(table, 3) == numbers
         expect(head).to_have_attribute("aria-sort", "ascending")
-        head.get_by_role("button").press("Enter")
-        assert column(table, 3) == numbers[::-1]
-        expect(head).to_have_attribute("aria-sort", "descending")
         # A trial's second row went with its first.
         first = table.locator("tbody").first
-        assert first.locator("tr").nth(0).locator("td").nth(2).inner_text() == numbers[-1]
+        assert first.locator("tr").nth(0).locator("td").nth(2).inner_text() == numbers[0]
         first.locator("summary").click()
-        assert "python -m oyster verify results/demo/sparse-point-robot" in first.inner_text()
+        assert "python -m oyster verify results/demo/cheetah-vel" in first.inner_text()
         head.get_by_role("button").press("Space")
         assert column(table, 3) == given and head.get_attribute("aria-sort") is None
 
 
-def test_encoders_and_environments_can_be_left_out(full, visit):
+def test_the_first_press_puts_the_best_on_top(full, visit):
     with visit(full[1]) as page:
-        of = {name: page.locator(f"[data-encoder='{name}']") for name in ("mlp", "recurrent")}
+        for head in page.locator("th[data-best]").all():
+            head.get_by_role("button").dispatch_event("click")
+            best = {"high": "descending", "low": "ascending"}[head.get_attribute("data-best")]
+            assert head.get_attribute("aria-sort") == best
+        other = page.locator("table.answer").get_by_role("columnheader", name="Agent")
+        other.get_by_role("button").click()
+        expect(other).to_have_attribute("aria-sort", "ascending")
+
+
+def test_agents_and_environments_can_be_left_out(full, visit):
+    with visit(full[1]) as page:
+        page.locator("#filters summary").click()
+        of = {
+            name: page.locator(f":is([data-encoder='{name}'], [data-other='{name}'])") for name in ("mlp", "attention")
+        }
         panels = page.locator(".panel[data-environment='cheetah-vel']")
-        assert of["mlp"].count() > 10 and all(shown(of["mlp"])) and panels.count() >= 3
+        assert of["mlp"].count() > 100 and all(displayed(of["mlp"])) and panels.count() >= 3
+        kinds = of["mlp"].evaluate_all("all => all.map(one => one.tagName.toLowerCase())")
+        assert {"g", "li", "tr", "tbody"} <= set(kinds)  # figures and sentences too
         page.get_by_role("checkbox", name="mlp", exact=True).uncheck()
-        assert not any(shown(of["mlp"])) and any(shown(of["recurrent"]))
-        expect(page.get_by_role("status")).to_have_text("Shown: 2 of 3 encoders.")
+        assert not any(displayed(of["mlp"])) and any(displayed(of["attention"]))
+        expect(page.get_by_role("status")).to_contain_text("Shown: 2 of 3 agents. Still of all: the verdict, ranks")
+        assert not any(shown(page.locator("svg text", has_text="mlp")))
         page.get_by_role("checkbox", name="cheetah-vel").press("Space")
         assert not any(shown(panels)) and any(shown(page.locator(".panel[data-environment='point-robot']")))
         assert not page.get_by_role("columnheader", name="cheetah-vel").first.is_visible()
         page.get_by_role("button", name="Show all").click()
-        assert all(shown(of["mlp"])) and all(shown(panels))
+        assert all(displayed(of["mlp"])) and all(shown(panels))
+
+
+def test_every_figure_leaves_an_agent_out(full, visit):
+    """What is left in a figure without mlp says nothing of it: no line, dot or name that has not its mark."""
+    with visit(full[1]) as page:
+        for figure in page.locator("main figure:not(#pictures)").all():
+            named = figure.locator("svg text", has_text="mlp").all()
+            inside = "text => !!text.closest('[data-encoder=mlp]')"
+            assert named and all(text.evaluate(inside) for text in named), figure.get_attribute("id")
+            if figure.get_attribute("id") != "figure-trajectories":  # where colour is the task
+                assert figure.evaluate(UNMARKED) == 0, figure.get_attribute("id")
+
+
+def test_a_seed_leads_to_its_curve(full, visit):
+    with visit(full[1]) as page:
+        page.locator("table.answer summary").first.click()
+        link = page.get_by_role("link", name="Learning curve of seed 42").first
+        place = link.get_attribute("href")
+        link.click()
+        curve = page.locator(place)
+        assert place == "#curve-trial-cheetah-vel-mlp-42" and curve.get_attribute("data-encoder") == "mlp"
+        assert (
+            curve.evaluate("g => g.matches(':target') && g.closest('figure').id") == "figure-learning_environment_steps"
+        )
+        panel = curve.evaluate("g => g.closest('.panel').getBoundingClientRect().top")
+        assert page.locator(".bar").bounding_box()["height"] <= panel + 1 < 400
+        width = "g => getComputedStyle(g.querySelector('path')).strokeWidth"
+        assert curve.evaluate(width) == "2.4px"
+        assert page.locator("#curve-trial-cheetah-vel-mlp-123").evaluate(width) == "0.9px"
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, {"width": 390, "height": 844}], ids=str)
+def test_the_first_screen_holds_verdict_table_and_what_is_wrong(full, visit, viewport):
+    with visit(full[1], viewport=viewport) as page:
+        table = page.locator("table.answer")
+        ends = [page.locator(".verdict"), page.locator(".notices summary").last, table.locator("tbody tr").nth(2)]
+        assert all(end.bounding_box()["y"] + end.bounding_box()["height"] <= viewport["height"] for end in ends)
+        expect(page.locator(".notices")).to_contain_text("Not comparable with published numbers.")
+        assert all(not open_ for open_ in page.locator("main details").evaluate_all("all => all.map(one => one.open)"))
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, {"width": 390, "height": 844}], ids=str)
+def test_navigation_stays_and_the_top_is_one_press_away(full, visit, viewport):
+    with visit(full[1], viewport=viewport) as page:
+        page.get_by_role("link", name="Provenance").click()
+        head, bar = page.locator("#provenance").bounding_box(), page.locator(".bar").bounding_box()
+        assert bar["y"] == 0 and bar["height"] < 60 and head["y"] >= bar["height"]
+        page.get_by_role("link", name="Top", exact=True).press("Enter")
+        page.wait_for_function("scrollY < 60")
+
+
+def test_on_a_phone_a_table_keeps_its_first_column_and_says_that_it_scrolls(full, visit):
+    with visit(full[1], viewport=PHONE) as page:
+        for box in page.locator(".scroll:has(table.answer), .scroll:has(table.pairs)").all():
+            hint = box.evaluate("box => getComputedStyle(box, '::before').content")
+            assert "Scroll sideways" in hint
+            first, last = (box.locator(f"tbody tr >> nth=0 >> :scope > :{end}-child") for end in ("first", "last"))
+            before, moved = first.bounding_box()["x"], last.bounding_box()["x"]
+            box.evaluate("box => { box.scrollLeft = 150; }")
+            assert first.bounding_box()["x"] == pytest.approx(before, abs=1)
+            assert last.bounding_box()["x"] < moved - 100
+    with visit(full[1], viewport={"width": 1600, "height": 900}) as page:
+        box = page.locator(".scroll:has(table.answer)")
+        assert box.evaluate("box => getComputedStyle(box, '::before').content") == "none"
 
 
 def test_a_dot_tells_value_and_origin_to_mouse_and_keyboard(full, visit):
@@ -141,11 +231,21 @@ def test_every_link_resolves(full, visit):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "viewport"), [("light", {"width": 1280, "height": 900}), ("dark", PHONE)], ids=["desktop", "phone"]
+    ("scheme", "viewport"),
+    [
+        ("light", {"width": 1280, "height": 800}),
+        ("dark", PHONE),
+        ("dark", {"width": 1280, "height": 800}),
+        ("light", PHONE),
+    ],
+    ids=["light", "dark-phone", "dark", "light-phone"],
 )
 def test_axe_finds_nothing_and_nothing_overflows(full, visit, scheme, viewport):
     with visit(full[1], color_scheme=scheme, viewport=viewport) as page:
-        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        opened = "details => { details.forEach(one => { one.open = true; }) }"
+        page.locator("details").evaluate_all(opened)
+        page.get_by_role("checkbox", name="recurrent").press("Space")  # the line that says so is there then
+        page.locator("#filters").evaluate("filters => { filters.open = false; }")  # it lies over the table
         found = Axe().run(page).response["violations"]
         assert [(rule["id"], [node["html"][:200] for node in rule["nodes"]][:3]) for rule in found] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
@@ -158,7 +258,10 @@ def test_all_is_readable_without_javascript_and_on_paper(full, visit):
         page.locator("table.pairs summary").first.click()
         expect(page.get_by_text("git checkout").first).to_be_visible()
         page.emulate_media(media="print")
-        assert all(shown(page.locator("table.pairs dl"))) and not page.locator("nav").is_visible()
+        assert not page.locator("nav").is_visible() and all(shown(page.locator("table")))
+        assert not any(shown(page.locator("table.pairs dl")))  # hashes are not for paper, and the page says so
+        expect(page.get_by_text("Hashes and commands are not printed")).to_be_visible()
+        assert all(shown(page.locator(".method p")))
 
 
 def test_hostile_names_do_nothing(new_tree, visit):
@@ -171,8 +274,9 @@ def test_hostile_names_do_nothing(new_tree, visit):
         assert page.locator("img:not(#pictures img), [onload], [onerror]").count() == 0
         for encoder in encoders:
             assert encoder in page.locator("main").inner_text()
+        page.locator("#filters summary").click()
         page.get_by_role("checkbox", name=HOSTILE).uncheck()
-        assert not any(shown(page.locator("tr[data-encoder^='<script>']")))
+        assert not any(displayed(page.locator("[data-encoder^='<script>']")))
         for dot in page.locator("[data-point]").all()[:4]:
             dot.dispatch_event("mouseover")
         assert page.locator("#tip *").count() == 0
@@ -205,6 +309,6 @@ def test_any_number_of_trials(new_tree, visit, monkeypatch, count, encoders, see
     out = tree.build()
     assert (out / "index.html").stat().st_size < 5e6
     with visit(out) as page:
-        assert f"{count} of {2 * encoders * seeds} trials finished" in page.locator("header").inner_text()
+        assert f"{count} of {2 * encoders * seeds} trials finished" in page.locator("main").inner_text()
         assert page.locator("table.pairs tbody").count() == count
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280

@@ -1,5 +1,6 @@
 """What readers take away: whole, harmless to what reads it, and the same bytes every time."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -88,8 +89,8 @@ def test_hostile_names_pass_through_every_file(results_of, tmp_path):
     parquet = pd.read_parquet(tmp_path / "out" / "results.parquet")
     assert parquet.encoder.drop_duplicates().tolist() == HOSTILE
     assert "编码器".encode() in written["meta_test_return.tex"]
-    assert len(rows_of(written["headline.tex"].decode())) == 1 + len(HOSTILE)
-    assert len(written["headline.md"].decode().splitlines()) == 2 + len(HOSTILE)
+    assert len(rows_of(written["headline.tex"].decode())) == 1 + 2 * len(HOSTILE)
+    assert len(written["headline.md"].decode().splitlines()) == 2 + len(HOSTILE) + 2
 
 
 def test_parquet_has_a_row_a_trial_task_evaluation_and_trajectory(new_tree, tmp_path):
@@ -131,17 +132,35 @@ def test_a_thousand_trials_are_written(results_of, tmp_path):
 def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
     returns = {("a", "mlp"): [-1.0, -3.0], ("b", "mlp"): [None], ("a", "mine"): [5.0], ("b", "mine"): [None]}
     paper.write_headline(results_of(returns), tmp_path)
-    head, _, *rows = (tmp_path / "headline.md").read_text().splitlines()
+    head, _, *rows, blank, caption = (tmp_path / "headline.md").read_text().splitlines()
+    assert blank == "" and caption == "Table: Meta-test return: mean over seeds and its 95 % interval."
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in (head, *rows)] == [
         ["encoder", "a", "b"],
         ["mlp", "\N{MINUS SIGN}2.00 (\N{MINUS SIGN}14.71 to 10.71; n = 2)", "\N{EN DASH}"],
         ["mine", "5.00 (n = 1)", "\N{EN DASH}"],
     ]
     assert rows_of((tmp_path / "headline.tex").read_text()) == [
-        ["encoder", "a", "b"],
-        ["mlp", "$-$2.00 ($-$14.71 to 10.71; n = 2)", "\N{EN DASH}"],
-        ["mine", "5.00 (n = 1)", "\N{EN DASH}"],
+        ["agent", "a", "b"],
+        ["mlp", "$-$2.00", "\N{EN DASH}"],
+        ["", r"{\footnotesize $-$14.71 to 10.71; n = 2}", r"{\footnotesize n = 0}"],
+        ["mine", "5.00", "\N{EN DASH}"],
+        ["", r"{\footnotesize n = 1}", r"{\footnotesize n = 0}"],
     ]
+
+
+def test_the_headline_is_ready_to_paste(results_of, tmp_path):
+    results = results_of({("a", "mlp"): [-1.0, -3.0], ("a", "mine"): [5.0, 6.0]})
+    grid = dataclasses.replace(results.grid, name="my grid_2")
+    paper.write_headline(dataclasses.replace(results, grid=grid), tmp_path)
+    lines = (tmp_path / "headline.tex").read_text().splitlines()
+    assert lines[1:6] == [
+        r"\begin{table}", r"\centering",
+        r"\caption{Meta-test return: mean over seeds and its 95 \% interval. 2 seeds per cell.}",
+        r"\label{tab:my-grid-2}", r"\begin{tabular}{ll}",
+    ]  # fmt: skip
+    assert lines[-2:] == [r"\end{tabular}", r"\end{table}"] and "n =" not in "".join(lines)
+    begun, ended = (re.findall(rf"\\{word}{{(\w+)}}", "\n".join(lines)) for word in ("begin", "end"))
+    assert begun == ended[::-1] == ["table", "tabular"]
 
 
 # --- for a paper ------------------------------------------------------------------------------------------------------

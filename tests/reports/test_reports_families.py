@@ -1,5 +1,7 @@
 """How tasks of each family are drawn: as it says itself, and, where it is not known, as the shapes say."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,10 @@ def drawn(results, name):
     return [axes for axes in figure.axes if axes.lines], words
 
 
+def caption(results) -> str:
+    return SPECS["trajectories"].caption(results)
+
+
 def dashed(axes) -> int:
     return sum(line.is_dashed() for line in axes.lines)
 
@@ -61,10 +67,14 @@ def test_every_family_is_drawn(name, results_of_family):
         drawn_kind = SPECS[kind].draw(results)
         assert list(drawn_kind) == [name], kind
         assert name in SPECS[kind].alt(results, name) and "nan" not in SPECS[kind].alt(results, name)
+        sentences = re.split(r"(?<=[.?!])\s", SPECS[kind].caption(results))
+        assert max(len(sentence.split()) for sentence in sentences) <= 30, kind
 
 
 def test_directions_are_arrows(results_of_family):
-    panels, words = drawn(results_of_family("humanoid-dir"), "humanoid-dir")
+    results = results_of_family("humanoid-dir")
+    assert "A dashed arrow shows the direction" in caption(results)
+    panels, words = drawn(results, "humanoid-dir")
     assert words == ["the task's direction"]
     assert all(len(axes.texts) == TASKS for axes in panels)  # an arrow is an annotation without words
     scale = parameters.scale(results_of_family("ant-dir"), "ant-dir")
@@ -72,22 +82,28 @@ def test_directions_are_arrows(results_of_family):
 
 
 def test_a_direction_that_turns_is_an_arrow_at_each_turn(results_of_family):
-    panels, words = drawn(results_of_family("ant-dir-non-stat"), "ant-dir-non-stat")
+    results = results_of_family("ant-dir-non-stat")
+    assert "a dashed arrow shows each new one" in caption(results) and "that the task wants" not in caption(results)
+    panels, words = drawn(results, "ant-dir-non-stat")
     assert words == ["the direction, where it turns"]
     # Two tasks: one with two directions, one that ends before the second.
     assert [len(axes.texts) for axes in panels] == [3, 3]
 
 
 def test_a_level_is_a_dashed_line_and_one_that_moves_is_dashed_steps(results_of_family):
-    level, _ = drawn(results_of_family("cheetah-vel-ood"), "cheetah-vel-ood")
+    names = "cheetah-vel-ood", "cheetah-vel-non-stat", "cheetah-dir"
+    fixed, turning, free = (results_of_family(name) for name in names)
+    level, _ = drawn(fixed, names[0])
     assert [dashed(axes) for axes in level] == [3, 3]
-    moving, words = drawn(results_of_family("cheetah-vel-non-stat"), "cheetah-vel-non-stat")
+    moving, words = drawn(turning, names[1])
     assert [dashed(axes) for axes in moving] == [3, 3] and words[0].startswith("first velocity")
     for axes in moving:
         steps = [line for line in axes.lines if line.is_dashed()]
         assert all(line.get_drawstyle() == "steps-mid" for line in steps)
-    plain, words = drawn(results_of_family("cheetah-dir"), "cheetah-dir")
+    plain, words = drawn(free, names[2])
     assert [dashed(axes) for axes in plain] == [0, 0] and len(words) == 2
+    assert "A dashed line is the level that the task wants." in caption(fixed)
+    assert "Dashed steps are a target that moves" in caption(turning) and "ashed" not in caption(free)
 
 
 def test_tasks_without_columns_are_known_by_their_number(results_of_family):

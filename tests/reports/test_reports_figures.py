@@ -77,6 +77,54 @@ def drawn(full):
     return json.loads((full[0].root / "drawn.json").read_text())
 
 
+# --- agents stay apart ------------------------------------------------------------------------------------------------
+
+# What protanopes, deuteranopes and tritanopes see, in linear RGB (Machado, Oliveira and Fernandes 2009, severity 1).
+VISIONS = [
+    [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+]
+
+
+def linear(colour: str) -> np.ndarray:
+    rgb = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* of linear RGB."""
+    white, to_xyz = (
+        np.array([0.9505, 1, 1.089]),
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]],
+    )
+    x, y, z = np.cbrt(np.clip(np.array(to_xyz) @ np.clip(rgb, 0, 1) / white, 0.009, None))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def apart(one: str, other: str) -> float:
+    """The distance of two colours in the eye that tells them apart least; 2.3 is just noticeable."""
+    seen = [[lab(np.array(vision) @ linear(colour)) for vision in VISIONS] for colour in (one, other)]
+    return min(np.linalg.norm(a - b) for a, b in zip(*seen, strict=True))
+
+
+def test_twelve_agents_stay_apart_by_colour_and_by_mark():
+    shown = list(looks([f"agent{k}" for k in range(12)]).values())
+    assert len({look.colour for look in shown}) == 12
+    for place, look in enumerate(shown):
+        for other in shown[:place]:
+            distance = apart(look.colour, other.colour)
+            assert distance > 10, (look, other)
+            assert look.mark != other.mark or distance > 30, (look, other)
+    luminance = [linear(colour) @ [0.2126, 0.7152, 0.0722] for colour in COLOURS]
+    assert all(1.05 / (y + 0.05) > 2.2 and (y + 0.05) / (0.0093 + 0.05) > 2.2 for y in luminance)  # on white, on dark
+
+
+def test_no_two_of_a_hundred_agents_look_the_same():
+    assert len(set(looks([f"agent{k}" for k in range(100)]).values())) == 100
+
+
 # --- the data's points, where the data says ---------------------------------------------------------------------------
 
 
@@ -88,7 +136,7 @@ def test_every_figure_is_declared_whole_and_drawn_for_every_environment(results,
         if spec.kind == "profiles":
             expected = [profiles.ALL, *expected]
         assert list(drawn[spec.kind]) == expected
-        assert spec.title and spec.caption.endswith(".")
+        assert spec.title and spec.caption(results).endswith(".") and "  " not in spec.caption(results)
         for name, svg in drawn[spec.kind].items():
             assert name in texts(svg) and name.split()[0] in spec.alt(results, name)
 
@@ -157,8 +205,11 @@ def test_a_band_is_the_t_interval_and_begins_at_three_seeds(new_tree):
         tree.write_all(iterations=4)
         results = read(tree)
         svg = SPECS["learning_gradient_steps"].draw(results)["point-robot"]
-        groups = [g for g in elements(svg, "g") if g.get("id", "").startswith("FillBetween")]
-        shapes[len(seeds)] = [path for g in groups for path in g.iter() if path.tag.endswith("}path")]
+        groups = [g for g in elements(svg, "g") if g.get("id", "").startswith("agent:")]
+        paths = [path for g in groups for path in g.iter() if path.tag.endswith("}path")]
+        shapes[len(seeds)] = [
+            path for path in paths if path.get("d").strip().endswith("z") and "C" not in path.get("d")
+        ]
     (thick,) = strokes(svg, COLOURS[0], "2.2")
     assert shapes[2] == [] and len(shapes[3]) == 1
     vertices = np.array(re.findall(rf"[ML] ({NUMBER}) ({NUMBER})", shapes[3][0].get("d")), dtype=float)
@@ -204,7 +255,7 @@ def test_goals_on_a_plane_become_a_map_of_regret(results):
     assert parameters.scale(plane, "point-robot") is None
     assert "direction" in parameters.hue(plane, "point-robot").words
     svg = SPECS["tasks"].draw(plane)["point-robot"]
-    assert "return lost against the oracle" in texts(svg) and {"goal x", "goal y"} <= set(texts(svg))
+    assert "return lost against Oracle" in texts(svg) and {"goal x", "goal y"} <= set(texts(svg))
     lost = tasks.regret(plane, "point-robot").set_index(["encoder", "seed", "task"]).regret
     trial = plane.adaptation.query("environment == 'point-robot' and encoder == 'mlp' and seed == 42 and task == 2")
     bound = plane.scripted.query("environment == 'point-robot' and task == 2").task_known.item()

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from oyster.cli import main
 from oyster.report.figures import FIGURES
-from oyster.report.page import PICTURES
+from oyster.report.page import PICTURES, pictures
 from oyster.report.read.grid import InputError
 from oyster.report.read.results import anchor
 
@@ -61,7 +61,7 @@ def test_eighteen_trials_fill_page_and_tables(full):
     page = Page(out / "index.html")
     assert "18 of 18 trials finished" in page.text
     assert "None: every trial of the grid finished." in page.text
-    assert "tiny" in page.text and "Not comparable with published figures" in page.text
+    assert "tiny" in page.text and "Not comparable with published numbers." in page.text
     assert "not all made alike" not in page.text
     assert page.tags.count("h1") == 1 and page.tags.count("caption") == page.tags.count("table")
     assert page.values("role").count("img") == 3 * len(FIGURES) + 1  # performance profiles of all environments
@@ -124,7 +124,7 @@ def test_a_number_leads_to_its_seed_and_the_seed_to_its_origin(full):
     page = Page(out / "index.html")
     commit = "3f2a9c1d5e7b8a6042c1d9e8f7a6b5c4d3e2f101"
     assert f"git checkout {commit} && docker/run python -m oyster train --env cheetah-vel" in page.text
-    for told in ("a" * 64, "b" * 64, "c" * 64, "every package as locked", "412 MB", "96.4 gradient steps a second"):
+    for told in ("a" * 64, "b" * 64, "c" * 64, "every package as locked", "412 MB", "96.4 gradient steps per second"):
         assert told in page.text
 
 
@@ -147,12 +147,15 @@ def test_figures_inside_the_page_take_its_colours(full):
     assert "currentColor" in body and "#1c2024" not in body and "#ffffff" not in body
 
 
-def test_what_it_looks_like_stands_in_the_page(full):
+def test_pictures_stand_in_the_reports_of_their_own_preset_alone(full):
     tree, out = full
-    page = (out / "index.html").read_text()
-    uris = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="[^"]+', page)
-    files = [PICTURES / f"{environment}.png" for environment in tree.grid["environments"]]
-    assert [base64.b64decode(uri) for uri in uris] == [file.read_bytes() for file in files]
+    text = (out / "index.html").read_text()
+    uris = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="An agent of the preset demo [^"]+', text)
+    files = [PICTURES / "demo" / f"{environment}.png" for environment in tree.grid["environments"]]
+    assert [base64.b64decode(uri) for uri in uris] == [file.read_bytes() for file in files if file.is_file()] != []
+    assert "they were made at the preset demo" in Page(out / "index.html").text
+    assert pictures("benchmark", tree.grid["environments"]) == pictures("../demo", ["cheetah-vel"]) == {}
+    assert {path.parent.parent for path in PICTURES.rglob("*.png")} == {PICTURES}  # none stands for every preset
 
 
 def test_the_same_results_give_the_same_bytes_wherever_they_are_written(full, tmp_path):
@@ -163,7 +166,8 @@ def test_the_same_results_give_the_same_bytes_wherever_they_are_written(full, tm
 def test_no_trial_at_all(new_tree):
     out = new_tree().build()
     page = Page(out / "index.html")
-    assert "0 of 18 trials finished" in page.text and "18 missing" in page.text
+    assert "0 of 18 trials finished" in page.text and "18 of 18 trials gave no return: 18 not run yet." in page.text
+    assert "No trial has finished yet, so nothing can be said." in page.text
     assert page.text.count("missing: not run yet") == 2 * 18  # in the cell, and in the list of gaps
     assert "docker/run python -m oyster train --env point-robot --agent mlp --seed 42" in page.text
     assert "nan" not in page.text.lower().split()

@@ -93,8 +93,8 @@ def test_plausible_values_are_not_flagged():
 def test_no_spread_over_seeds_and_more_than_the_task_known_gives_are_flagged():
     rows = frame(("a", "x", 1, 0.0), ("a", "x", 2, 0.0), ("a", "y", 1, 1.2))
     flat, better = published.suspicious(rows, {"a": (0.0, 1.0)})
-    assert "a, x: all 2 seeds have the identical return 0, which is what idle returns" in flat
-    assert "a, y, seed 1: 1.20 is better than the oracle (1.00)" in better
+    assert "a, x: all 2 seeds have the identical return 0, which is what Idle returns" in flat
+    assert "a, y, seed 1: 1.20 is better than Oracle (1.00)" in better
 
 
 def test_identical_results_of_our_own_are_flagged(results_of):

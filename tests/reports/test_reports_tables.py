@@ -15,6 +15,7 @@ from oyster.report.statistics import pairs, words
 from oyster.report.statistics.intervals import interval, mean_estimate, t_interval
 from oyster.report.statistics.pairs import BETTER, OPEN, UNKNOWN
 
+LONGEST = 30  # words of a sentence
 CLEAR = {("a", "good"): [10.0, 10.1, 9.9], ("a", "bad"): [0.0, 0.2, -0.2], ("a", "worse"): [-9.0, -9.1, -9.3]}
 HOSTILE = ["<script>alert(1)</script>", "编码器", 'id="a" onload="b', "x" * 200, "{{ 7 * 7 }}"]
 
@@ -158,11 +159,11 @@ def test_cells_give_the_interval_and_its_method(results_of):
 @pytest.mark.parametrize(
     ("returns", "parts"),
     [
-        (CLEAR, ["good is better than bad: the mean return of good is 10.00 higher", "of improvement 1.00"]),
+        (CLEAR, ["good is better than bad (p < 0.001). The mean return of good is 10.00 higher", "improvement: 1.00"]),
         ({("a", "x"): [1.0, 5.0, 3.0], ("a", "y"): [2.0, 4.0, 4.0]},
          ["y and x are not distinguishable at 3 seeds", "seeds each would settle this pair at 80 % power"]),
         ({("a", "x"): [1.0, 2.0], ("a", "y"): [1.0]}, ["cannot be compared (it takes two seeds of each)"]),
-        ({("a", "x"): [1.0, 1.0], ("a", "y"): [1.0, 1.0]}, ["no seed of theirs differs", "their mean return is the"]),
+        ({("a", "x"): [1.0, 1.0], ("a", "y"): [1.0, 1.0]}, ["no seed of theirs differs", "Their mean return is the"]),
         ({("a", "x"): [1.0, -1.0, 0.0], ("a", "y"): [1.0, -1.01, 0.0]}, ["more than 1,000 seeds each"]),
     ],
 )  # fmt: skip
@@ -172,6 +173,7 @@ def test_every_comparison_is_a_sentence(results_of, returns, parts):
     assert len(group["sentences"]) == group["pairs"] and "nan" not in text and "inf" not in text
     for part in parts:
         assert part in text
+    assert max(len(said.split()) for said in re.split(r"(?<=[.?!])\s", text)) <= LONGEST
 
 
 def test_with_thirty_encoders_the_sentences_stay_bounded(results_of):
@@ -190,11 +192,12 @@ def test_with_thirty_encoders_the_sentences_stay_bounded(results_of):
 def test_what_the_last_five_iterations_change_is_computed(results_of):
     last = {("a", "x"): [1.0, 1.1, 0.9], ("a", "y"): [0.0, 0.2, 0.1]}
     last5 = {("a", "x"): [0.0, 0.2, 0.1], ("a", "y"): [3.0, 0.2, 0.1]}
-    (sentence,) = answer.comparisons(results_of(last, last5=last5))["last5"]["sentences"]
-    assert "the means of x and y change places" in sentence
+    (said,) = answer.comparisons(results_of(last, last5=last5))["last5"]["sentences"]
+    sentence = said["text"]
+    assert said["environment"] == "a" and "the means of x and y change places" in sentence
     assert "become distinguishable: 0, that no longer are: 1" in sentence
     (same,) = answer.comparisons(results_of(last))["last5"]["sentences"]
-    assert "every pair keeps its order; no verdict changes" in same
+    assert "every pair keeps its order; no verdict changes" in same["text"]
 
 
 def test_within_seed_noise_is_of_the_last_five_iterations(new_tree):
@@ -209,7 +212,7 @@ def test_each_cell_opens_to_its_seeds_and_each_seed_leads_to_its_origin(results_
     results = results_of(CLEAR | {("a", "half"): [1.0, None, 2.0]})
     html = Html(render(results, "answer"))
     assert html.values("href") == [f"#{anchor(*trial)}" for trial in results.grid.trials()]
-    assert html.tags.count("details") == 4 and html.tags.count("circle") == 3 * 3 + 2
+    assert html.tags.count("details") == 4 + 1 and html.tags.count("circle") == 3 * 3 + 2
     assert "2 missing: not run yet" in html.text and "n = 2 of 3" in html.text.replace("\xa0", " ")
     assert "rank 1" in html.text and html.tags.count("caption") == 1
     assert set(html.values("scope")) == {"col", "row"}

@@ -41,7 +41,8 @@ def read_revision(repository: Path, name: str, grid: str, folder: Path) -> Revis
         raise InputError(f"In {called}: {str(error).replace(f'{folder}/', '')}") from error
     trials = results.trials.assign(reason=[reason.replace(f"{folder}/", "") for reason in results.trials.reason])
     lines = {
-        name: [line.replace(f"{folder}/", "") for line in getattr(results, name)] for name in ("unusable", "remarks")
+        name: [line.replace(f"{folder}/", "") for line in getattr(results, name)]
+        for name in ("unusable", "strays", "remarks")
     }
     return Revision(name, commit, replace(results, trials=trials, **lines))
 

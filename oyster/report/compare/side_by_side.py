@@ -14,6 +14,7 @@ from oyster.report.compare.cells import VERDICTS, Cell, cells_table, compare, jo
 from oyster.report.compare.revisions import Revision, read_revision
 from oyster.report.figures import FIGURES
 from oyster.report.inline import inline_svg
+from oyster.report.notices import strays
 from oyster.report.origins import origins
 from oyster.report.read.grid import Grid
 from oyster.runtime.destination import partial, require_free, swap
@@ -53,6 +54,9 @@ def _render(sides: list[Revision], cells: list[Cell], grid: str) -> str:
     counts = Counter(cell.verdict for cell in cells)
     styles = {}
     figures = list(_figures(sides, joint, styles))
+    contents = {"answer": "What moved", "figures": "Side by side", "provenance": "Trial by trial", "take": "Files"}
+    if not figures:
+        del contents["figures"]
     return (
         page.environment()
         .get_template("compare.html.j2")
@@ -63,6 +67,7 @@ def _render(sides: list[Revision], cells: list[Cell], grid: str) -> str:
             cells=cells,
             verdicts={verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]},
             figures=figures,
+            contents=contents,
             files=FILES,
             command=shlex.join(["python", "-m", "oyster", "report", grid, "--compare", *(side.name for side in sides)]),
             points=dict(chain(*(page.points(origins(side.results), f"{i}:").items() for i, side in enumerate(sides)))),
@@ -72,13 +77,19 @@ def _render(sides: list[Revision], cells: list[Cell], grid: str) -> str:
 
 def _side(side: Revision) -> dict:
     """What the head says of a commit."""
-    statuses = side.results.trials.status.value_counts().to_dict()
+    results = side.results
+    statuses = results.trials.status.value_counts().to_dict()
     return {
         "name": side.name,
         "commit": side.commit,
         "finished": statuses.get("finished", 0),
-        "trials": len(side.results.trials),
-        "notices": tables.mixtures(side.results.trials) + side.results.unusable + side.results.remarks,
+        "trials": len(results.trials),
+        "notices": [
+            *tables.mixtures(results.trials),
+            *results.unusable,
+            *filter(None, [strays(results)]),
+            *results.remarks,
+        ],
     }
 
 
@@ -97,9 +108,8 @@ def _figures(sides: list[Revision], grid: Grid, styles: dict[str, str]) -> Itera
         ]
         if panels:
             number += 1
-            yield {
-                "kind": spec.kind, "title": spec.title, "caption": spec.caption, "number": number, "panels": panels,
-            }  # fmt: skip
+            caption = spec.caption(sides[-1].results)
+            yield {"kind": spec.kind, "title": spec.title, "caption": caption, "number": number, "panels": panels}
 
 
 def _panel(spec, side: Revision, name: str, svg: str, identifier: str, index: int, styles: dict[str, str]) -> dict:

@@ -1,14 +1,14 @@
-"""How fast an encoder adapts: return by adaptation trajectory, between idle and oracle."""
+"""How fast an agent adapts: return by adaptation trajectory, between Idle and Oracle."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from oyster.report.figures.curves import count_axis, curves
+from oyster.report.figures.curves import count_axis, curves, told
 from oyster.report.figures.style import INK, Svg, encoder_keys, figure, key, panel
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
 
-BOUNDS = {"task_known": ("oracle", (4, 2)), "doing_nothing": ("idle", (1, 1.5))}  # name, dashes
+BOUNDS = {"task_known": ("Oracle", (4, 2)), "doing_nothing": ("Idle", (1, 1.5))}  # name, dashes
 
 
 def adaptation(results: Results) -> dict[str, Svg]:
@@ -34,7 +34,7 @@ def adaptation(results: Results) -> dict[str, Svg]:
 
 
 def bound_keys(bounds: pd.DataFrame) -> list:
-    """The legend's entries of idle and oracle, those that are known. bounds: `Results.scripted` of an environment."""
+    """The legend's entries of Idle and Oracle, those that are known. bounds: `Results.scripted` of an environment."""
     known = [look for name, look in BOUNDS.items() if bounds[name].notna().any()]
     return [key(words, None, linestyle=(0, dashes), linewidth=1) for words, dashes in known]
 
@@ -59,13 +59,22 @@ def alt(results: Results, environment: str) -> str:
     return f"Return by adaptation trajectory on {environment}, means of seeds: {'; '.join(parts)}{ends}."
 
 
-CAPTION = """\
-The last meta-test, trajectory by trajectory: the first runs on the prior, later ones on what was inferred from all
-before (some environments keep the prior for several). Thin: one seed, mean over test tasks and evaluations. Thick:
-mean of seeds, with its 95 % Student-t interval as a band from three seeds on, cut at the panel's edges. Dotted and
-dashed: what needs no training, idle and oracle."""
+def caption(results: Results) -> str:
+    words = """The last meta-test, trajectory by trajectory. In the first one an agent knows nothing of its task; later
+        ones use what it saw before (some environments let it explore for several). Every value is a mean over test
+        tasks and evaluations."""
+    return f"{words} {told(results)} {told_bounds(results)}"
+
+
+def told_bounds(results: Results) -> str:
+    """What a caption says of the lines of Idle and Oracle, those that are known."""
+    stroke = {
+        "task_known": "Dashed: Oracle, which knows the task.",
+        "doing_nothing": "Dotted: Idle, which does nothing.",
+    }
+    return " ".join(stroke[name] for name in BOUNDS if results.scripted[name].notna().any())
 
 
 FIGURES = [
-    figure("adaptation", "adaptation", "Return by adaptation trajectory", CAPTION, adaptation, alt),
+    figure("adaptation", "adaptation", "Return by adaptation trajectory", caption, adaptation, alt),
 ]

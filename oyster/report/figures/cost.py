@@ -11,7 +11,7 @@ from oyster.report.statistics.words import number
 
 # Column of the trials frame: what its axis says, and by what a value is multiplied.
 COSTS = {
-    "gradient_steps_per_second": ("gradient steps a second", 1.0),
+    "gradient_steps_per_second": ("gradient steps per second", 1.0),
     "wall_seconds": ("wall time (minutes)", 1 / 60),
     "parameters": ("encoder parameters", 1.0),
 }
@@ -56,20 +56,20 @@ def _alt(column: str) -> Callable[[Results, str], str]:
             if len(ours):
                 cost = number((ours[column] * scale).mean(), 0 if column == "parameters" else 1)
                 parts.append(f"{encoder} {cost} at a mean return of {number(ours.meta_test_return.mean())}")
-        return f"Meta-test return against {words} on {environment}, a dot a trial. Means: {'; '.join(parts)}."
+        return f"Meta-test return against {words} on {environment}, one dot per trial. Means: {'; '.join(parts)}."
 
     return alt
 
 
 CAPTIONS = {
     "cost_speed": """\
-A dot a finished trial: its return against the gradient steps it made a second. Speed depends on the machine and its
-load: compare only trials of like hardware.""",
+One dot per finished trial: its return against the gradient steps that it made per second. Speed depends on the machine
+and its load: compare only trials of like hardware.""",
     "cost_wall_time": """\
-A dot a finished trial: its return against the wall time of the whole trial, rollouts and meta-tests included. It
+One dot per finished trial: its return against the wall time of the whole trial, rollouts and meta-tests included. It
 depends on the machine and its load.""",
     "cost_parameters": """\
-A dot a finished trial: its return against the number of parameters of its encoder.""",
+One dot per finished trial: its return against the number of parameters of its encoder.""",
 }
 
 

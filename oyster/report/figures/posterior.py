@@ -1,4 +1,4 @@
-"""What the encoder inferred: posterior means against the task, how variance contracts, and maps of the latent space."""
+"""What the agent inferred: posterior means against the task, how variance contracts, and maps of the latent space."""
 
 import matplotlib as mpl
 import numpy as np
@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from oyster.report.figures.curves import count_axis, curves
+from oyster.report.figures.curves import count_axis, curves, told
 from oyster.report.figures.parameters import Scale, along, are_goals, hue, median_trial, parameters, spaced
 from oyster.report.figures.style import (
     INK,
     Cells,
     Svg,
+    all_of,
     beneath,
     colour_bar,
     encoder_keys,
@@ -33,7 +34,7 @@ SIGNED = "vlag"  # of seaborn: blue below zero, red above
 
 
 def means(results: Results) -> dict[str, Svg]:
-    """The final posterior's mean, a row an encoder and a column a latent dimension, against the task's parameter."""
+    """The final posterior's mean, a row per agent and a column per latent dimension, against the task's parameter."""
     panels = {}
     for environment in results.grid.environments:
         found = along(results, environment)
@@ -52,10 +53,11 @@ def means(results: Results) -> dict[str, Svg]:
                     else:
                         _over_goals(axes, frame.iloc[:, k], parameters(results, environment))
                 _row_title(line[0], encoder, seed)
+                all_of(encoder, *line)
             for k, axes in enumerate(cells.axes[-1]):
                 axes.set_xlabel(f"z{k}", fontsize=8, labelpad=1)
             names = [spaced(name) for name in parameters(results, environment)]
-            beneath(cells, f"{found.words if found else ', '.join(names)}, a column a latent dimension", drop=0.45)
+            beneath(cells, f"{found.words if found else ', '.join(names)}; one column per latent dimension", drop=0.45)
 
         free = found is not None
         panels[environment] = grid(
@@ -109,7 +111,7 @@ def contraction(results: Results) -> dict[str, Svg]:
 
 
 def _log_variance(results: Results, environment: str) -> pd.DataFrame:
-    """encoder, seed, status, trajectory, log_variance (base ten); without encoders that have no variance."""
+    """encoder, seed, status, trajectory, log_variance (base ten); without agents that have no variance."""
     rows = results.posteriors[results.posteriors.environment == environment]
     variances = rows[[column for column in rows if column.startswith("variance_")]].astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -141,6 +143,7 @@ def projection(results: Results) -> dict[str, Svg]:
                     )
                     axes.set_xlabel(name, fontsize=7.5, labelpad=2)
                 _row_title(line[0], encoder, seed)
+                all_of(encoder, *line)
             colour_bar(cells, colours.colours, *colours.ends, colours.words)
 
         panels[environment] = grid(
@@ -230,32 +233,39 @@ def alt_projection(results: Results, environment: str) -> str:
     return f"Posterior means on {environment} in two dimensions by PCA and t-SNE, coloured by task. {'; '.join(parts)}."
 
 
-CAPTIONS = {
-    "posterior_means": """\
-The mean of each latent dimension after the last trajectory, of the seed whose return is the median (seeds' latent
-spaces are not alike, so they cannot be averaged). Where one number says what a task is, a point is one evaluation of
-one task; where goals lie on a plane, a dot stands at each goal, blue below zero and red above, full colour at the
-dimension's largest value. A dimension that ignores the task shows no pattern.""",
-    "posterior_contraction": """\
-Variance of q(z|c) after each trajectory, geometric mean over latent dimensions, test tasks and evaluations; the prior
-has 1. Thin: one seed. Thick: mean of seeds, with its 95 % Student-t interval from three seeds on. Encoders without
-information bottleneck have no variance and are not drawn.""",
-    "posterior_projection": """\
-Means of the final posteriors, a dot a test task and evaluation, of the seed whose return is the median (seeds' latent
-spaces are not alike, so they cannot be averaged); by PCA, and by t-SNE with a fixed seed. Colour is the task: where
-like colours lie together, the encoder tells tasks apart. Distances in t-SNE mean little.""",
-}
+ONE_SEED = """It is that of the seed whose return is the median, as the latent spaces of seeds are not alike and cannot
+be averaged."""
+
+
+def caption_means(results: Results) -> str:
+    words = f"""The mean of each latent dimension after the last trajectory. {ONE_SEED} A dimension that ignores the
+        task shows no pattern."""
+    places = [name for name in results.grid.environments if _finals(results, name)]
+    if any(along(results, name) is not None for name in places):
+        words += " Where one number says what a task is, a point is one evaluation of one task."
+    if any(along(results, name) is None and are_goals(results, name) for name in places):
+        words += """ Where goals lie on a plane, a dot stands at each goal: blue below zero, red above, in full colour
+            at the largest value of the dimension."""
+    return words
+
+
+def caption_contraction(results: Results) -> str:
+    return f"""The variance of q(z|c) after each trajectory, as the geometric mean over latent dimensions, test tasks
+        and evaluations; the prior has 1. {told(results)} Agents whose posterior has no variance are not drawn."""
+
+
+CAPTION_PROJECTION = f"""The mean of the final posterior, one dot per test task and evaluation, in two dimensions: by
+PCA, and by t-SNE with a fixed seed. {ONE_SEED} Colour is the task: where like colours lie together, the agent tells
+tasks apart. Distances in t-SNE mean little."""
 
 
 FIGURES = [
-    figure(
-        "posterior_means", "posterior", "Posterior mean against the task", CAPTIONS["posterior_means"], means, alt_means
-    ),
+    figure("posterior_means", "posterior", "Posterior mean against the task", caption_means, means, alt_means),
     figure(
         "posterior_contraction",
         "posterior",
         "Contraction of the posterior with context",
-        CAPTIONS["posterior_contraction"],
+        caption_contraction,
         contraction,
         alt_contraction,
     ),
@@ -263,7 +273,7 @@ FIGURES = [
         "posterior_projection",
         "posterior",
         "Posterior means in two dimensions",
-        CAPTIONS["posterior_projection"],
+        CAPTION_PROJECTION,
         projection,
         alt_projection,
     ),

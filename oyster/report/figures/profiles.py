@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from oyster.report.figures.curves import curves
+from oyster.report.figures.curves import curves, told
 from oyster.report.figures.style import INK, Svg, encoder_keys, figure, panel
 from oyster.report.figures.tasks import task_returns
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
 
 ALL = "all environments"
-THRESHOLDS = np.arange(-50, 106, 2) / 100  # of the normalised score: 0 is idle, 1 the oracle
+THRESHOLDS = np.arange(-50, 106, 2) / 100  # of the normalised score: 0 is Idle, 1 is Oracle
 
 
 def profiles(results: Results) -> dict[str, Svg]:
@@ -25,7 +25,7 @@ def profiles(results: Results) -> dict[str, Svg]:
                 axes.axvline(bound, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
             curves(axes, frame, encoders, "threshold", "share", step="threshold")
             axes.set(
-                xlabel="normalised score: 0 idle, 1 oracle", ylabel="share of runs above it",
+                xlabel="normalised score: 0 Idle, 1 Oracle", ylabel="share of runs above it",
                 ylim=(-0.03, 1.03),
             )  # fmt: skip
 
@@ -82,13 +82,16 @@ def alt(results: Results, panel_name: str) -> str:
     return f"Performance profiles, {panel_name}. Share of runs: {'; '.join(parts)}."
 
 
-CAPTION = """\
-For each score, the share of runs that exceed it; a run is one seed on one test task, normalised between idle
-on that task (0) and the oracle (1). A curve that lies above another everywhere is better at every demand.
-Thin: one seed. Thick: mean of seeds, with its 95 % Student-t interval at each score, from three seeds on. Over all
-environments each counts the same, and only seeds that finished in every environment are counted."""
+def caption(results: Results) -> str:
+    words = f"""For each score, the share of runs that exceed it. A run is one seed on one test task; Idle has the score
+        0 on that task, and Oracle 1. A curve that lies above another everywhere is better at every demand.
+        {told(results)}"""
+    if len(results.grid.environments) > 1:
+        words += """ Over all environments each counts the same, and only seeds that finished in every environment are
+            counted."""
+    return words
 
 
 FIGURES = [
-    figure("profiles", "profiles", "Performance profiles", CAPTION, profiles, alt),
+    figure("profiles", "profiles", "Performance profiles", caption, profiles, alt),
 ]

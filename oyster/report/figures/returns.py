@@ -3,21 +3,22 @@
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from oyster.report import published, tables
 from oyster.report.best_fixed import fixed_returns
-from oyster.report.figures.style import INK, PAPER, RULE, Svg, dot, figure, gid, key, label, looks, note, panel
+from oyster.report.figures.style import INK, PAPER, RULE, Svg, dot, figure, gid, key, label, looks, note, of, panel
 from oyster.report.read.results import Results
 from oyster.report.statistics.intervals import interval
 from oyster.report.statistics.words import number
 
 LEADERBOARD, EARLIER = "published leaderboard", "published earlier run"
-FIXED, DASHES = "best fixed", (2, 1.5)
+FIXED, DASHES = "Best fixed", (2, 1.5)
 BEYOND = 0.6  # of the range of all points: how far an interval may widen the axis to either side
 
 
 def returns(results: Results) -> dict[str, Svg]:
-    """A dot a seed, a bar at their mean, a whisker over its interval; what needs no context; published figures where
+    """A dot per seed, a bar at their mean, a whisker over its interval; what needs no context; published numbers where
     they compare."""
     fixed = fixed_returns(results)
     return {name: _returns(results, name, fixed.get(name)) for name in results.grid.environments}
@@ -40,14 +41,15 @@ def _returns(results: Results, environment: str, fixed: float | None) -> Svg:
                 value = trial.meta_test_return
                 dot(axes, value, row, look, gid(encoder, environment, trial.seed, value))
             if len(ours):
-                _mean_and_interval(axes, ours.meta_test_return, row)
+                of(encoder, *_mean_and_interval(axes, ours.meta_test_return, row))
             theirs = marks[marks.encoder == encoder]
             for source, mark, size in ((LEADERBOARD, "D", 5), (EARLIER, "o", 3.5)):
                 values = theirs.value[theirs.source == source]
-                axes.plot(
+                others = axes.plot(
                     values, [row + 0.36] * len(values), mark, color=PAPER, markeredgecolor=INK, markersize=size,
                     markeredgewidth=0.9,
                 )  # fmt: skip
+                of(encoder, *others)
         if len(entries):
             heights = [len(encoders) + 0.2 * (place % 3 - 1) for place in range(len(entries))]
             axes.plot(
@@ -57,7 +59,9 @@ def _returns(results: Results, environment: str, fixed: float | None) -> Svg:
         axes.axhline(len(encoders) - 0.42, color=RULE, linewidth=0.8, visible=bool(len(entries)))
         axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="meta-test return", ylabel="")
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=5))
-        axes.set_yticks(range(len(rows)), rows)
+        names = axes.set_yticks(range(len(rows)), rows)
+        for encoder, tick in zip(encoders, names, strict=False):
+            of(encoder, tick.label1)
         axes.grid(axis="y", visible=False)
 
     keys = [
@@ -73,15 +77,16 @@ def _returns(results: Results, environment: str, fixed: float | None) -> Svg:
     return panel(environment, draw, keys, height=1.3 + 0.42 * (len(encoders) + bool(len(entries))))
 
 
-def _mean_and_interval(axes: Axes, values: pd.Series, row: int) -> None:
+def _mean_and_interval(axes: Axes, values: pd.Series, row: int) -> list[Line2D]:
     """A bar at the mean, a line over its interval; an arrowhead where that runs on beyond the axes."""
-    axes.plot([values.mean()] * 2, [row - 0.27, row + 0.27], color=INK, linewidth=2.2, zorder=2.5)
+    drawn = axes.plot([values.mean()] * 2, [row - 0.27, row + 0.27], color=INK, linewidth=2.2, zorder=2.5)
     low, high, _ = interval(values)  # NaN, hence nothing drawn, where the seeds have no spread
     left, right = axes.get_xlim()
-    axes.plot([max(low, left), min(high, right)], [row, row], color=INK, linewidth=1, zorder=2)
+    drawn += axes.plot([max(low, left), min(high, right)], [row, row], color=INK, linewidth=1, zorder=2)
     for cut, end, mark in ((low < left, left, "<"), (high > right, right, ">")):
         if cut:
-            axes.plot([end], [row], mark, color=INK, markersize=4, clip_on=False, zorder=4)
+            drawn += axes.plot([end], [row], mark, color=INK, markersize=4, clip_on=False, zorder=4)
+    return drawn
 
 
 def _limits(trials: pd.DataFrame, marks: pd.DataFrame, entries: pd.Series, fixed: float | None) -> tuple[float, float]:
@@ -126,15 +131,21 @@ def alt(results: Results, environment: str) -> str:
     return f"Meta-test return of every seed on {environment}: {'; '.join(parts) or 'no finished trial yet'}."
 
 
-CAPTION = """\
-A dot a finished seed, a bar at their mean, a line over the 95 % interval of that mean (Student-t below ten seeds,
-bootstrap from ten on; none where all seeds agree; an arrowhead where it runs on beyond the panel). Dashed: the best
-fixed policy, which answers all test tasks alike and needs no context, where it is known. Open marks are published
-figures, drawn only where the budget is theirs: a diamond for the leaderboard's mean of the same encoder, small circles
-for the seeds of the earlier published run, and a row of all other leaderboard entries. Each environment has its own
-scale."""
+def caption(results: Results) -> str:
+    words = """One dot per finished seed, a bar at their mean, and a line over the 95 % interval of that mean. The
+        interval is Student's t below ten seeds and the bootstrap from ten on; there is none where all seeds agree. An
+        arrowhead marks an interval that runs on beyond the panel. Each environment has its own scale."""
+    if fixed_returns(results):
+        words += " Dashed: Best fixed, the reference policy that gives all test tasks one answer."
+    published_marks = [_published(results, name) for name in results.grid.environments]
+    if any(len(marks) for marks, _ in published_marks):
+        words += """ Open marks are published numbers: a diamond for the leaderboard's mean of the same agent, small
+            circles for the seeds of the earlier published run."""
+    if any(len(entries) for _, entries in published_marks):
+        words += " The lowest row holds all other entries of the leaderboard."
+    return words
 
 
 FIGURES = [
-    figure("returns", "answer", "Meta-test return of every seed", CAPTION, returns, alt),
+    figure("returns", "answer", "Meta-test return of every seed", caption, returns, alt),
 ]

@@ -1,7 +1,7 @@
 """How every figure looks and is kept: palette, marks, names, one panel or a grid of small ones, an SVG and its PDF.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; an encoder has a colour and a mark. The same
-frames give the same bytes.
+The first six colours are Okabe and Ito's; six more were searched for that keep their distance for colour-blind readers
+too, as a test measures. An agent has a colour and a mark. The same frames give the same bytes.
 """
 
 import io
@@ -13,17 +13,24 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation, Text
 
 from oyster.report.text import plain
 
 INK, PAPER, RULE = "#1c2024", "#ffffff", "#d4d8dd"  # the page swaps these three for its own, light or dark
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-MARKS = ("o", "s", "^", "D", "v", "P", "X")  # one more than the colours: 42 pairs before one comes again
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00",
+    "#4a1fff", "#96351e", "#5ac369", "#2d5a5a", "#6996ff", "#3c69f0",
+)  # fmt: skip
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h", "d")  # one more than the colours: 156 pairs
+AGENT, CURVE = "agent:", "curve:"  # what the identifier of what is drawn of an agent, of a trial's curve begins with
 WIDTH = 4.2  # inches
 STYLE = {
     "svg.hashsalt": "reports", "svg.fonttype": "none", "pdf.fonttype": 3, "text.parse_math": False,
@@ -58,31 +65,35 @@ class Svg(str):
 class FigureSpec(NamedTuple):
     """A figure of the report.
 
-    kind: stem of its files. section: the part of the page it stands in. draw: results → panel's name → SVG, without
-    the panels for which there is nothing to draw. alt: results and a panel's name → words for who cannot see it.
+    kind: stem of its files. section: the part of the page it stands in. caption: results → what is drawn of them.
+    draw: results → panel's name → SVG, without the panels for which there is nothing to draw. alt: results and a
+    panel's name → words for who cannot see it.
     """
 
     kind: str
     section: str
     title: str
-    caption: str
+    caption: Callable
     draw: Callable
     alt: Callable
 
 
-def figure(kind: str, section: str, title: str, caption: str, draw: Callable, alt: Callable) -> FigureSpec:
-    """A figure, drawn in the report's style."""
+def figure(kind: str, section: str, title: str, caption: str | Callable, draw: Callable, alt: Callable) -> FigureSpec:
+    """A figure, drawn in the report's style. caption: for all results alike, or by what there is of these."""
 
     @wraps(draw)
     def styled(results) -> dict[str, Svg]:
         with _styled():  # legends' entries too, which are made before there is a figure
             return draw(results)
 
-    return FigureSpec(kind, section, title, " ".join(caption.split()), styled, alt)
+    def told(results) -> str:
+        return " ".join((caption(results) if callable(caption) else caption).split())
+
+    return FigureSpec(kind, section, title, told, styled, alt)
 
 
 class Look(NamedTuple):
-    """How an encoder is drawn, in every figure of a report."""
+    """How an agent is drawn, in every figure of a report."""
 
     colour: str
     mark: str
@@ -102,7 +113,7 @@ def panel(title: str, draw: Callable[[Axes], None], keys: Sequence[Line2D] = (),
         axes.set_title(label(title), loc="left", fontweight="bold")
         draw(axes)
         if keys:
-            figure.legend(handles=list(keys), loc="outside lower center", ncols=columns)
+            _legend(figure, keys, loc="outside lower center", ncols=columns)
         return _save(figure)
 
 
@@ -159,7 +170,7 @@ def grid(
             cell.tick_params(labelsize=7, length=2, pad=2)
         draw(Cells(figure, axes, bottom))
         if keys:
-            figure.legend(handles=list(keys), loc="lower center", ncols=_columns(keys), borderaxespad=0.1)
+            _legend(figure, keys, loc="lower center", ncols=_columns(keys), borderaxespad=0.1)
         return _save(figure)
 
 
@@ -194,6 +205,24 @@ def gid(encoder: str, environment: str, seed: int, value: float) -> str:
     return plain(f"{encoder}|{environment}|{seed}|{value:.6g}")
 
 
+def of(agent: str, *artists: Artist) -> None:
+    """Mark what is drawn of an agent, so that a page can leave it out with the agent."""
+    for artist in artists:
+        artist.set_gid(AGENT + plain(agent))
+
+
+def all_of(agent: str, *places: Axes) -> None:
+    """Mark all that is drawn in axes, frames and ticks aside: others may share these."""
+    for axes in places:
+        drawn = [child for child in axes.get_children() if isinstance(child, (Line2D, Collection, Text))]
+        of(agent, *drawn, *(text.arrow_patch for text in drawn if isinstance(text, Annotation)))
+
+
+def curve_of(agent: str, place: str, artist: Artist) -> None:
+    """Mark the curve of one trial of an agent, so that a page can lead there. place: the anchor of the trial."""
+    artist.set_gid(f"{CURVE}{place}:{plain(agent)}")
+
+
 def key(words: str, mark: str | None, **style) -> Line2D:
     """An entry of a legend: a mark in ink, unless `style` says otherwise."""
     style = {"color": INK, "linestyle": "none", "markersize": 5} | style
@@ -201,10 +230,13 @@ def key(words: str, mark: str | None, **style) -> Line2D:
 
 
 def encoder_keys(encoders: Sequence[str], line: bool = True) -> list[Line2D]:
-    """The legend's entries of encoders."""
+    """The legend's entries of agents."""
     stroke = {"linestyle": "-", "linewidth": 2.2} if line else {}
     longest = 26 if len(encoders) <= 6 else 18  # many go into columns
-    return [key(label(name, longest), look.mark, color=look.colour, **stroke) for name, look in looks(encoders).items()]
+    return [
+        key(label(name, longest), look.mark, color=look.colour, gid=AGENT + plain(name), **stroke)
+        for name, look in looks(encoders).items()
+    ]
 
 
 def label(name: str, longest: int = 26) -> str:
@@ -228,11 +260,27 @@ def _styled() -> Iterator[None]:
         yield
 
 
+def _legend(figure: Figure, keys: Sequence[Line2D], **how) -> None:
+    """The legend, its entries marked as the keys are."""
+    legend = figure.legend(handles=list(keys), **how)
+    for entry, *drawn in zip(keys, legend.legend_handles, legend.get_texts(), strict=True):
+        for artist in drawn:
+            artist.set_gid(entry.get_gid())
+
+
+def _number(figure: Figure) -> None:
+    """Give each artist of an agent an identifier of its own: `agent:<number>:<name>`."""
+    marked = figure.findobj(lambda artist: str(artist.get_gid() or "").startswith(AGENT))
+    for number, artist in enumerate(dict.fromkeys(marked)):
+        artist.set_gid(f"{AGENT}{number}:{artist.get_gid().removeprefix(AGENT)}")
+
+
 def _save(figure: Figure) -> Svg:
     engine = figure.get_layout_engine()
     if engine is not None:  # solve once, for both files; the canvases below would not
         engine.execute(figure)
         figure.set_layout_engine("none")
+    _number(figure)
     text = io.StringIO()
     FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     svg = Svg(text.getvalue())

@@ -3,12 +3,24 @@
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 
-from oyster.report.figures.adaptation import BOUNDS, bound_keys
+from oyster.report.figures.adaptation import BOUNDS, bound_keys, told_bounds
 from oyster.report.figures.parameters import along, are_goals, parameters, spaced
-from oyster.report.figures.style import INK, Cells, Svg, colour_bar, encoder_keys, figure, grid, label, looks, panel
+from oyster.report.figures.style import (
+    INK,
+    Cells,
+    Svg,
+    all_of,
+    colour_bar,
+    encoder_keys,
+    figure,
+    grid,
+    label,
+    looks,
+    of,
+    panel,
+)
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
 
@@ -38,7 +50,7 @@ def task_returns(results: Results, environment: str) -> pd.DataFrame:
 
 
 def regret(results: Results, environment: str) -> pd.DataFrame:
-    """`task_returns` with what the oracle returns beyond them, as `regret`."""
+    """`task_returns` with what Oracle returns beyond them, as `regret`."""
     bounds = results.scripted[results.scripted.environment == environment].set_index("task")
     returns = task_returns(results, environment)
     return returns.assign(regret=returns.task.map(bounds.task_known) - returns["return"]).dropna(subset=["regret"])
@@ -57,12 +69,11 @@ def _against(results: Results, environment: str, returns: pd.DataFrame, values: 
             rows = frame[frame.encoder == encoder]
             if len(rows) == 0:
                 continue
-            sns.scatterplot(
-                rows, x="x", y="return", color=look.colour, marker=look.mark, s=16, alpha=0.7, linewidth=0,
-                legend=False, ax=axes,
-            )  # fmt: skip
+            dots = axes.scatter(
+                rows.x, rows["return"], color=look.colour, marker=look.mark, s=16, alpha=0.7, linewidth=0
+            )
             middle = rows.groupby("x", as_index=False)["return"].mean()
-            axes.plot(middle.x, middle["return"], color=look.colour, linewidth=1.6)
+            of(encoder, dots, *axes.plot(middle.x, middle["return"], color=look.colour, linewidth=1.6))
         axes.set(xlabel=words, ylabel="return, last trajectory")
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6))
 
@@ -70,7 +81,7 @@ def _against(results: Results, environment: str, returns: pd.DataFrame, values: 
 
 
 def _map(results: Results, environment: str, returns: pd.DataFrame) -> Svg:
-    """A small map an encoder, a disc a task at its goal, coloured by what it loses; under it a dot a seed."""
+    """A small map per agent, a disc per task at its goal, coloured by what it loses; under it a dot per seed."""
     frame = regret(results, environment)
     goals = parameters(results, environment)
     drawn = [encoder for encoder in results.grid.encoders if (frame.encoder == encoder).any()]
@@ -97,10 +108,11 @@ def _map(results: Results, environment: str, returns: pd.DataFrame) -> Svg:
                 cmap=REGRET, norm=norm, edgecolors=INK, linewidths=0.3,
             )  # fmt: skip
             axes.plot([0], [0], "+", color=INK, markersize=5, markeredgewidth=0.8)
+            all_of(drawn[index], axes)
             if index % columns:
                 axes.set_yticklabels([])
         _names(cells, goals)
-        colour_bar(cells, REGRET, norm.vmin, norm.vmax, "return lost against the oracle")
+        colour_bar(cells, REGRET, norm.vmin, norm.vmax, "return lost against Oracle")
 
     rows = -(-len(drawn) // columns)
     return grid(environment, rows, columns, draw, cell_height=1.15, gap=(0.14, 0.34), left=0.5, bottom=0.95)
@@ -134,13 +146,18 @@ def _told(results: Results, environment: str, task: float) -> str:
     return "".join(f", {spaced(name)} {number(float(np.round(value, 3)))}" for name, value in values.items())
 
 
-CAPTION = """\
-The last trajectory of the last meta-test, task by task: which tasks fail. Where one number says what a task is (a
-target velocity, the angle of a goal), a dot is one seed on one task, the line the mean of the seeds, between idle and
-oracle. Where goals lie on a plane, a disc at each goal is coloured by the return lost against the oracle, mean of the
-seeds; the small dots under it are the seeds, the cross is the origin."""
+def caption(results: Results) -> str:
+    words = "The last trajectory of the last meta-test, task by task: which tasks fail."
+    places = [name for name in results.grid.environments if len(task_returns(results, name))]
+    if any(along(results, name) is not None for name in places):
+        words += f""" Where one number says what a task is (a target velocity, the angle of a goal), a dot is one seed
+            on one task. A line joins the means of the seeds. {told_bounds(results)}"""
+    if any(along(results, name) is None and _known(results, name) for name in places):
+        words += """ Where goals lie on a plane, a disc stands at each goal. Its colour is the mean return lost against
+            Oracle; the small dots under it are the seeds, and the cross is the origin."""
+    return words
 
 
 FIGURES = [
-    figure("tasks", "tasks", "Return against the task's true parameter", CAPTION, tasks, alt),
+    figure("tasks", "tasks", "Return against the task's true parameter", caption, tasks, alt),
 ]

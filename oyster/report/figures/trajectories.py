@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from oyster.report.figures.parameters import family_of, hue, median_trial, parameters, spaced, spread_out, varying
-from oyster.report.figures.style import COLOURS, INK, PAPER, Cells, Svg, beneath, figure, grid, key, label
+from oyster.report.figures.style import COLOURS, INK, PAPER, Cells, Svg, all_of, beneath, figure, grid, key, label
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
 
@@ -26,7 +26,7 @@ class Picture(NamedTuple):
 
 
 def trajectories(results: Results) -> dict[str, Svg]:
-    """Paths on the plane, or the recorded quantity over time: a row an encoder, before and after adaptation."""
+    """Paths on the plane, or the recorded quantity over time: a row per agent, before and after adaptation."""
     panels = {}
     for environment in results.grid.environments:
         traces = _traces(results, environment)
@@ -200,6 +200,7 @@ def _titles(cells: Cells, traces: list) -> None:
     for line, (encoder, seed, trace) in zip(cells.axes, traces, strict=True):
         line[0].set_title(f"{label(encoder, 18)}, seed {seed}", loc="left", fontsize=8.5, pad=3)
         line[1].set_title(f"trajectory 1 left, {trace.shape[2]} right", loc="right", fontsize=7.5, pad=3)
+        all_of(encoder, *line)
         for axes in line:
             axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=4))
             axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=4))
@@ -224,13 +225,31 @@ def alt(results: Results, environment: str) -> str:
     )
 
 
-CAPTION = """\
-The first and the last trajectory of the last meta-test's first evaluation, of the seed whose return is the median.
-Test tasks are taken at even ranks of their parameter or their goal's direction, five on a plane and three over time;
-here colour is the task. On a plane: a cross at the goal, an open dot at the start, a filled one at the end. Over
-time: the recorded quantity, dashed where the task wants it."""
+def caption(results: Results) -> str:
+    words = """The first and the last trajectory of the last meta-test's first evaluation, of the seed whose return is
+        the median. Test tasks stand at even ranks of their parameter or their goal's direction. Here colour is the
+        task."""
+    pictures = [_picture(results, name, _traces(results, name)) for name in results.grid.environments]
+    pictures = [picture for picture in pictures if picture is not None]
+    plane = [picture for picture in pictures if picture.on_plane]
+    if plane:
+        words += f""" On a plane ({TASKS_ON_A_PLANE} tasks at most) a path runs from an open dot to a filled one."""
+    if any(picture.target == "place" for picture in plane):
+        words += " A cross marks the goal."
+    if any(picture.target == "direction" and picture.moving is None for picture in plane):
+        words += " A dashed arrow shows the direction that the task wants."
+    if any(picture.moving is not None for picture in plane):
+        words += " Where the direction turns on the way, a dashed arrow shows each new one at the place of the turn."
+    over_time = [picture for picture in pictures if not picture.on_plane]
+    if over_time:
+        words += f" Over time ({TASKS_OVER_TIME} tasks at most) a solid line is the recorded quantity."
+    if any(picture.target == "level" and picture.moving is None for picture in over_time):
+        words += " A dashed line is the level that the task wants."
+    if any(picture.moving is not None for picture in over_time):
+        words += " Dashed steps are a target that moves within the trajectory."
+    return words
 
 
 FIGURES = [
-    figure("trajectories", "trajectories", "Trajectories before and after adaptation", CAPTION, trajectories, alt),
+    figure("trajectories", "trajectories", "Trajectories before and after adaptation", caption, trajectories, alt),
 ]

@@ -48,7 +48,9 @@ class Results:
     traces: by environment, encoder and seed what the last meta-test looked like, (task, evaluation, trajectory,
         step, …), NaN beyond an end; without those that there are not.
     unusable: a sentence a file that could not be used, whether or not its trial counts.
-    remarks: further sentences: of what trials were warned, where they disagree, which are none of the grid's.
+    outdated: a sentence a trial whose result is not what the grid asks for now, and which counts all the same.
+    strays: a path each of results that are there and that the grid does not name; they do not count.
+    remarks: further sentences: of what trials were warned, where they disagree, what does not stand beside them.
     """
 
     grid: Grid
@@ -59,6 +61,8 @@ class Results:
     scripted: pd.DataFrame
     traces: dict[tuple[str, str, int], np.ndarray]
     unusable: list[str]
+    outdated: list[str]
+    strays: list[str]
     remarks: list[str]
     folder: Path
 
@@ -73,16 +77,20 @@ class Results:
         rates = [] if self.trials[SUCCESS_RATE].notna().any() else [SUCCESS_RATE]
         return self.trials.drop(columns=["code", *rates])
 
+    def curves(self) -> set[str]:
+        """The anchors of the trials that have a learning curve."""
+        return {anchor(*trial) for trial in self.progress[TRIAL].drop_duplicates().itertuples(index=False)}
+
     def trace(self, environment: str, encoder: str, seed: int) -> np.ndarray | None:
         """One of `traces`, or None."""
         return self.traces.get((environment, encoder, seed))
 
 
-def load(folder: Path, grid: Grid, remarks: Iterable[str] = ()) -> Results:
+def load(folder: Path, grid: Grid, remarks: Iterable[str] = (), outdated: Iterable[str] = ()) -> Results:
     """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`, those beside it from the folders of their
     grids beside that one. InputError without a folder.
 
-    remarks: further sentences that the page should show.
+    remarks, outdated: further sentences that the page should show.
     """
     if not folder.is_dir():
         raise InputError(
@@ -104,7 +112,9 @@ def load(folder: Path, grid: Grid, remarks: Iterable[str] = ()) -> Results:
         scripted=_by_task(scripted, adaptation),
         traces={trial: files.trace for trial, files in read.items() if files.trace is not None},
         unusable=[sentence for files in read.values() for sentence in files.unusable] + foreign,
-        remarks=[*remarks, *_warnings(read), *_disagreeing_bounds(scripted), *_outside_the_grid(folder, grid)],
+        outdated=list(outdated),
+        strays=_outside_the_grid(folder, grid),
+        remarks=[*remarks, *_warnings(read), *_disagreeing_bounds(scripted)],
         folder=folder,
     )
 
@@ -211,16 +221,16 @@ def _disagreeing_bounds(scripted: pd.DataFrame) -> list[str]:
     spread = (by_task.max() - by_task.min()).max(axis=1).groupby("environment", sort=False).max()
     sizes = scripted.groupby(TRIAL, sort=False).size().groupby("environment", sort=False).nunique()
     return [
-        f"Trials on {environment} disagree about the reference policies, by up to {spread[environment]:.3g}: they were "
-        "not made with the same tasks or physics. The first trial's are used."
+        f"Trials on {environment} disagree about the reference policies, by up to {spread[environment]:.3g}. They were "
+        "not made with the same tasks or physics; the first trial's are used."
         for environment in spread.index
         if spread[environment] > 1e-6 or sizes[environment] > 1
     ]
 
 
 def _outside_the_grid(folder: Path, grid: Grid) -> list[str]:
-    """Results that are there and that the grid does not name: said, not counted."""
+    """The paths of results that are there and that the grid does not name."""
     expected = {folder / environment / encoder / str(seed) for environment, encoder, seed in grid.own_trials()}
     strays = sorted({path.parent for path in folder.rglob("metrics.json")} - expected)
     strays = [path for path in strays if not any(part.endswith(".partial") for part in path.parts)]
-    return [f"{shown(path)} is not a trial of grids.{grid.name}: it is not counted here." for path in strays]
+    return [shown(path) for path in strays]

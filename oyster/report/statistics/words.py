@@ -36,27 +36,24 @@ def comparison(pair, tests: int) -> str:
     """One row of `pairs.pairs` in words; tests: how many pairs were tested beside each other."""
     first, second = pair.first, pair.second
     what = "score" if pair.scale == "normalised score" else "mean return"
-    ahead = f"the {what} of {first} is {number(pair.difference)} higher"
+    ahead = f"The {what} of {first} is {number(pair.difference)} higher"
     if pair.difference == 0:
-        ahead = f"their {what} is the same"
+        ahead = f"Their {what} is the same"
     if pair.verdict == UNKNOWN:
         few = min(pair.n_first, pair.n_second) < 2
         why = "it takes two seeds of each" if few else "no seed of theirs differs from another"
-        return f"{first} and {second} cannot be compared ({why}); {ahead}."
+        return f"{first} and {second} cannot be compared ({why}). {ahead}."
     measured = (
-        f"{ahead} (95 % interval {interval(pair.low, pair.high)}); probability of improvement "
-        f"{number(pair.improvement)} ({interval(pair.improvement_low, pair.improvement_high)})"
+        f"{ahead} (95 % interval {interval(pair.low, pair.high)}). Probability of improvement: "
+        f"{number(pair.improvement)} ({interval(pair.improvement_low, pair.improvement_high)})."
     )
     alike = f" All seeds of {pair.alike} gave the same value, whose error counts as zero here." if pair.alike else ""
     if pair.verdict == BETTER:
-        return f"{first} is better than {second}: {measured}; p = {_p(pair.p_holm)}.{alike}"
+        p = "p < 0.001" if pair.p_holm < 0.001 else f"p = {number(pair.p_holm, 3)}"
+        return f"{first} is better than {second} ({p}). {measured}{alike}"
     count = str(pair.n_first) if pair.n_first == pair.n_second else f"{pair.n_first} and {pair.n_second}"
-    alone = f" Tested alone the two would pass for different, as one of {tests} pairs they do not."
+    alone = f" Tested alone they would pass for different; as one of {tests} pairs they do not."
     lost = alone if pair.p < 0.05 else ""
     settle = seeds(pair.seeds_needed)
     settle = f" Were the difference truly this large, {settle} would settle this pair at 80 % power." if settle else ""
-    return f"{first} and {second} are not distinguishable at {count} seeds: {measured}.{lost}{settle}{alike}"
-
-
-def _p(value: float) -> str:
-    return "under 0.001" if value < 0.001 else number(value, 3)
+    return f"{first} and {second} are not distinguishable at {count} seeds. {measured}{lost}{settle}{alike}"

@@ -3,7 +3,8 @@
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-// Sorting: a button in each head cell of a sortable table. A third press gives the table's own order back.
+// Sorting: a button in each head cell of a sortable table. The first press puts the best on top, where a column has one
+// (data-best: high or low), the second turns that round, and a third gives the table's own order back.
 const number = (text) => text === "" ? NaN : Number(text.replace("\u2212", "-").replace(/[\u202f,]/g, ""));
 
 function sortKey(unit, column) {
@@ -26,13 +27,14 @@ for (const table of all("table.sortable")) {
   const given = new Map(parents.map((parent) => [parent, [...(pairs ? table.tBodies : parent.rows)]]));
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
+    const orders = ["ascending", "descending"];
+    if (head.dataset.best === "high") orders.reverse();
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      const next = { ascending: "descending", descending: null }[head.getAttribute("aria-sort")];
-      const order = next === undefined ? "ascending" : next;
+      const order = orders[orders.indexOf(head.getAttribute("aria-sort")) + 1]; // none after the last
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       if (order) head.setAttribute("aria-sort", order);
       for (const [parent, units] of given) {
@@ -45,6 +47,21 @@ for (const table of all("table.sortable")) {
     });
   });
 }
+
+// A table that is wider than the page says so.
+const watch = new ResizeObserver((changes) => {
+  for (const { target } of changes) {
+    const box = target.closest(".scroll");
+    box.classList.toggle("cut", box.scrollWidth > box.clientWidth + 1);
+  }
+});
+for (const box of all(".scroll")) for (const part of [box, box.firstElementChild]) watch.observe(part);
+
+// What is led to stands below the bar, however high that is.
+const bar = document.querySelector(".bar");
+new ResizeObserver(() => {
+  document.documentElement.style.scrollPaddingTop = `${bar.offsetHeight + 12}px`;
+}).observe(bar);
 
 // Points: the trial that each stands for, found by `encoder|environment|seed`.
 const trials = JSON.parse(document.getElementById("trials").textContent);
@@ -108,7 +125,9 @@ for (const svg of all(".panel svg")) {
   });
 }
 
-// Filters: whatever carries data-encoder or data-environment is shown while its box is ticked.
+// Filters: whatever carries data-encoder, data-other (of a pair) or data-environment is shown while its box is ticked:
+// rows, columns, sentences, panels, and what figures draw of an agent.
+const UNFILTERED = "Still of all: the verdict, ranks, p values, what averages over environments, notes and axes.";
 const filters = document.getElementById("filters");
 if (filters) {
   filters.hidden = false;
@@ -118,14 +137,14 @@ if (filters) {
     const off = { encoder: new Set(), environment: new Set() };
     for (const box of boxes) if (!box.checked) off[box.dataset.filter].add(box.value);
     for (const element of all("[data-encoder], [data-environment]")) {
-      const { encoder, environment } = element.dataset;
-      element.classList.toggle("off", off.encoder.has(encoder) || off.environment.has(environment));
+      const { encoder, other, environment } = element.dataset;
+      element.classList.toggle("off", off.encoder.has(encoder) || off.encoder.has(other) || off.environment.has(environment));
     }
     const parts = Object.entries(off).filter(([, names]) => names.size).map(([kind, names]) => {
       const total = boxes.filter((box) => box.dataset.filter === kind).length;
-      return `${total - names.size} of ${total} ${kind}s`;
+      return `${total - names.size} of ${total} ${{ encoder: "agents", environment: "environments" }[kind]}`;
     });
-    document.getElementById("shown").textContent = parts.length ? `Shown: ${parts.join(", ")}.` : "";
+    document.getElementById("shown").textContent = parts.length ? `Shown: ${parts.join(", ")}. ${UNFILTERED}` : "";
     showAll.hidden = !parts.length;
   };
   filters.addEventListener("change", show);
@@ -135,16 +154,17 @@ if (filters) {
   });
 }
 
-// A link to a folded place opens it; paper has everything open.
+// A link to a folded place opens it, one to a curve shows its whole panel; paper has everything open.
 function openTarget() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target) all("details", target).slice(0, 1).forEach((details) => { details.open = true; });
+  target?.closest(".panel")?.scrollIntoView();
+  if (target?.matches("tbody")) all("details", target).slice(0, 1).forEach((details) => { details.open = true; });
 }
 addEventListener("hashchange", openTarget);
-openTarget();
+addEventListener("load", openTarget);
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = all("details:not([open])");
+  folded = all("main details:not([open])");
   for (const details of folded) details.open = true;
 });
 addEventListener("afterprint", () => {
