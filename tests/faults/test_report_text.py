@@ -37,7 +37,7 @@ def test_any_letter_in_any_recorded_text_is_shown_as_a_letter(tmp_path):
         )  # fmt: skip
     out = tree.build()
     page = read(out / "index.html")
-    assert not control_characters(page[page.index("<header>") :]) and "could not be used" not in page
+    assert not control_characters(page[page.index("<header class") :]) and "could not be used" not in page
     for odd in ODD:
         for said in (f"it said {odd}!", f"cpu {odd}!", f"beware {odd}!"):
             assert plain(said) in page
@@ -54,7 +54,7 @@ def test_a_folder_of_odd_bytes_is_told_by_its_repr(tmp_path):
     os.mkdir(odd)
     (Path(os.fsdecode(odd)) / "metrics.json").write_bytes((place / "metrics.json").read_bytes())
     page = read(tree.build() / "index.html")
-    assert r"caf\udce9\x1b[2J" in page and "is not a trial of grids.demo" in page
+    assert r"caf\udce9\x1b[2J" in page and "1 result is not of this grid, and is not counted." in page
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
