@@ -200,7 +200,7 @@ def test_a_report_with_another_grid_beside_it(here, params, tmp_path):
     (words,) = build_report("mine", Path("results/mine"), tmp_path / "page", None, params)
     assert words.endswith("1 of 1 trials of grids.mine finished, 1 trials beside them")
     page = (tmp_path / "page" / "index.html").read_text()
-    assert "(1 agent × " in page and "1 more of these stand beside the grid's own, from tiny" in page
+    assert "(1 agent " in page and "1 more of these stand beside the grid's own, from tiny" in page
     assert "python -m oyster verify results/tiny/point-robot/mlp/1" in page
     assert "mine/point-robot/attention/1 is stale" in page
     assert "Nothing of grids.other stands beside these" in page
