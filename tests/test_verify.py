@@ -202,7 +202,8 @@ def test_command_exits_by_its_verdict_and_writes_a_certificate(result, tmp_path)
 def test_commit_uses_that_commits_code(result, tmp_path):
     """A clone whose working tree is broken still verifies with the code of its commit."""
     clone = tmp_path / "clone"
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "oyster", "encoders", "requirements.txt"],
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "oyster", "encoders", "params.yaml",
+                            "requirements.txt"],
                            cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()  # fmt: skip
     for name in files:
         (clone / name).parent.mkdir(parents=True, exist_ok=True)

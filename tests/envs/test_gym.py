@@ -11,10 +11,12 @@ from gymnasium.utils.env_checker import check_env
 import oyster
 from oyster.envs import families, load_family
 from oyster.runtime.errors import InputError
+from tests.needs import need_installed
 
 
 @pytest.mark.parametrize("name", families())
 def test_gymnasiums_checker_accepts_every_family(name):
+    need_installed(load_family(name))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=r".*Box observation space (minimum|maximum) value is")  # unbounded
