@@ -6,6 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from oyster.algorithms import names
+from oyster.presets import algorithm_presets
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -71,3 +76,12 @@ def test_rooms_stay_small():
         assert len(path.read_text().splitlines()) <= 300, path
     for folder in {path.parent for path in (ROOT / "oyster").rglob("*.py")} - {ROOT / "oyster" / "envs"}:
         assert sum(path.is_file() and path.name != "__init__.py" for path in folder.iterdir()) <= 14, folder
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_algorithms_folder_is_whole(name):
+    folder = ROOT / "oyster" / "algorithms" / name
+    for file in ("settings.py", "learner.py", "presets.yaml", "README.md"):
+        assert (folder / file).is_file(), f"{name} has no {file}"
+    assert {"demo", "benchmark", "paper"} <= set(algorithm_presets(name))
+    assert [*(ROOT / "tests" / "golden").glob(f"{name}_*.npz")], f"no golden numbers of {name}"
