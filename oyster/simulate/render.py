@@ -40,7 +40,7 @@ class Trajectory(NamedTuple):
 
     task: int
     evaluation: int
-    number: int  # within the run: 0 explores with z from the prior
+    number: int  # within the run, from 0
     total: float  # its return
     reward: np.ndarray  # (step,), as the return counts it
     trace: np.ndarray  # (step or step + 1, …)
@@ -131,7 +131,7 @@ def _arrow(axes, start: np.ndarray, angle: float) -> None:
 
 def _keys(family: type[TaskFamily]) -> tuple[list, list[str]]:
     handles = [Line2D([], [], color=BEFORE, linestyle="--"), Line2D([], [], color=AFTER)]
-    labels = ["first trajectory: z from the prior", "last trajectory: adapted"]
+    labels = ["first trajectory: the task is unknown", "last trajectory"]
     if family.target != "none" or _moving(family) is not None:
         star = {"marker": "*", "linestyle": "", "markersize": 9} if family.target == "place" else {}
         handles.append(Line2D([], [], color=GOAL, **star))
@@ -197,7 +197,7 @@ def animate(family: type[TaskFamily], task: np.ndarray, trajectories: Sequence[T
         )
     parameters = ", ".join(f"{name} {value:.2f}" for name, value in zip(family.parameter_names, task, strict=False))
     lines = [f"{title}, task {pair[0].task}{': ' * bool(parameters)}{parameters}".replace("_", " ")]
-    lines += [f"trajectory {t.number + 1}, {_stage(t)}: return {t.total:.1f}" for t in pair]
+    lines += [f"trajectory {t.number + 1}: return {t.total:.1f}" for t in pair]
     physics = pair[0].qpos is not None
     stride, step_ms = (PHYSICS_STRIDE, STEP_MS) if physics else (1, PLANE_STEP_MS)
     length = max(len(trajectory.reward) for trajectory in pair)
@@ -216,10 +216,6 @@ def still(family: type[TaskFamily], gif: bytes) -> bytes:
         film.seek(film.n_frames - 1 if family.physics_model() is None else film.n_frames // 2)
         film.convert("P", palette=Image.Palette.ADAPTIVE, colors=COLOURS).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-def _stage(trajectory: Trajectory) -> str:
-    return "z from the prior" if trajectory.number == 0 else "adapted"
 
 
 def _render(family: type[TaskFamily], trajectory: Trajectory, moments: Sequence[int]) -> list[Image.Image]:
