@@ -30,6 +30,7 @@ CHECKS: dict[str, Callable[[Candidate], str | Note]] = {
     "reset": contract.reset,
     "forward, 3-D": contract.forward,
     "forward, 2-D": contract.forward_one_task,
+    "belief to act": contract.belief_to_act,
     "checkpoints": carried.carried,
     "random numbers": reproducible.random_numbers,
     "repeatable": contract.repeatable,

@@ -85,7 +85,7 @@ def write_headline(results: Results, folder: Path) -> None:
     """Write headline.md, a table that README shows and its caption, and headline.tex, a float to be pasted."""
     cells = tables.cells(results).set_index(["encoder", "environment"])
     environments, caption = results.grid.environments, _caption_of_cells(results)
-    rows = [["encoder", *environments]]
+    rows = [["agent", *environments]]
     rows += [[name, *(_estimate(cells.loc[name, place]) for place in environments)] for name in results.grid.encoders]
     table = _pipes([[_escape_markdown(cell) for cell in row] for row in rows], "left")
     _write(folder / f"{HEADLINE}.md", f"{table}\nTable: {_escape_markdown(caption)}\n")

@@ -31,7 +31,9 @@ class Adapter:
         self._keep_trajectory()
         if self.posterior is None:
             self.posterior = self.agent.prior(self.num_rows)
-        elif self.num_trajectories >= self.agent.exploration_trajectories:
+        elif self.num_trajectories < self.agent.exploration_trajectories:
+            self.posterior = self.agent.prior_again(self.posterior)
+        else:
             self.posterior = infer(self.agent, [np.concatenate(seen) for seen in self.context])
         return self.posterior
 

@@ -43,6 +43,9 @@ class Agent(nn.Module):
         """`exploration_trajectories`: of a meta-test run, those for which z comes from the prior."""
         super().__init__()
         self.latent_dim = latent_dim
+        self.input_size = encoder_sizes(
+            observation_dim, action_dim, latent_dim, information_bottleneck, next_obs_in_context
+        )[0]
         self.information_bottleneck = information_bottleneck
         self.next_obs_in_context = next_obs_in_context
         self.exploration_trajectories = exploration_trajectories
@@ -110,14 +113,29 @@ class Agent(nn.Module):
             self.context_encoder.reset(num_tasks=num_tasks)
 
     def prior(self, num_tasks: int) -> Posterior:
-        """N(0, I) a task; the encoder's state is reset with it."""
+        """What to act on before anything was seen: N(0, I) per task, or the encoder's own `belief_to_act`."""
+        if self.belief_to_act is not None:
+            return self.infer(torch.zeros(num_tasks, 0, self.input_size, device=self.device))
         self.reset_encoder(num_tasks)
         return prior(num_tasks, self.latent_dim, self.device, self.information_bottleneck)
 
+    def prior_again(self, belief: Posterior) -> Posterior:
+        """For one more trajectory on the prior `belief`: the encoder's own may be drawn, N(0, I) is what it was."""
+        return belief if self.belief_to_act is None else self.prior(len(belief.mean))
+
     def infer(self, context: torch.Tensor) -> Posterior:
-        """The posterior from the whole context (task, transition, feature), the encoder starting from a fresh state."""
+        """What to act on given the whole context (task, transition, feature): the posterior, or the encoder's own
+        `belief_to_act`. The encoder starts from a fresh state.
+        """
         self.reset_encoder(context.shape[0])
-        return infer_posterior(self.context_encoder, context, self.latent_dim, self.information_bottleneck)
+        encoder = self.belief_to_act or self.context_encoder
+        return infer_posterior(encoder, context, self.latent_dim, self.information_bottleneck)
+
+    @property
+    def belief_to_act(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """The encoder's own, which it may have beside `forward`. Acting asks it, learning never does."""
+        with encoder_at_fault():
+            return getattr(self.context_encoder, "belief_to_act", None)
 
     def draw_latent(self, posterior: Posterior, rng: np.random.Generator) -> torch.Tensor:
         """z (task, latent). Raises TrialFailure where it is not finite."""

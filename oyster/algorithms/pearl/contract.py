@@ -195,6 +195,26 @@ def tasks_apart(subject: Subject, state: dict[str, torch.Tensor] | None = None) 
     return "one task's context does not touch the others"
 
 
+def belief_to_act(subject: Subject) -> str:
+    """The optional method, asked as a trial asks it: before anything was seen, and given a context."""
+    if getattr(subject.construct(), "belief_to_act", None) is None:
+        return "none: z is drawn from the prior, then from forward's posterior"
+    fix = "take (task, n, input_size), n = 0 before anything was seen; return a Gaussian per task, (task, output_size)"
+    for length in (0, 8):
+        context = subject.context(3, length)
+        try:
+            one, other = (subject.posterior(subject.construct().eval(), context, to_act=True) for _ in range(2))
+        except TrialFailure as failure:
+            seen = f"belief_to_act, context of shape {tuple(context.shape)}: {failure.reason}"
+            raise Breach(seen, fix) from failure
+        if difference(one, other) > TOLERANCE:
+            raise Breach(
+                "two equal instances give different beliefs to act on for the same context",
+                "draw random numbers from Torch's global generator only; keep no state in the module or the class",
+            )
+    return f"(task, 0 or more, {subject.input_size}) → (task, {subject.output_size}), in place of prior and posterior"
+
+
 MUST_HAVE = {
     "constructor": constructor,
     "save_init_params": save_init_params,
@@ -205,6 +225,7 @@ MUST_HAVE = {
     "gradient": gradient,
     "repeatable": repeatable,
     "tasks kept apart": tasks_apart,
+    "belief to act": belief_to_act,
     "checkpoints": carried,
 }
 

@@ -59,12 +59,9 @@ def make_agent(
     """TrialFailure where the encoder breaks the contract, or its constructor raises."""
     ptu.set_gpu_mode(device.type == "cuda")  # encoders may ask where they are
     warnings = require_contract(encoder_class, settings, family)
+    s, dims = settings, (family.observation_dim, family.action_dim)
     input_size, output_size = encoder_sizes(
-        family.observation_dim,
-        family.action_dim,
-        settings.latent_dim,
-        settings.use_information_bottleneck,
-        settings.use_next_obs_in_context,
+        *dims, s.latent_dim, s.use_information_bottleneck, s.use_next_obs_in_context
     )
     with encoder_at_fault():
         encoder = encoder_class(
@@ -172,7 +169,9 @@ class Learner:
                     context.add(row, start, length)
                 steps[row] += length
             self.train_returns.extend(trajectories.returns(self.sparse)[unfinished].tolist())
-            if posterior and num_trajectories % s.update_post_train == 0:
+            if not posterior:
+                belief = self.agent.prior_again(belief)
+            elif num_trajectories % s.update_post_train == 0:
                 belief = self._infer(context, np.arange(len(tasks)))
 
     def _infer(self, context: Positions, lists: np.ndarray) -> Posterior:

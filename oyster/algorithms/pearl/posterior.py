@@ -60,7 +60,7 @@ def _as_gaussians(output: object, context: torch.Tensor, output_size: int) -> to
         raise TrialFailure(f"the encoder returned a {type(output).__name__}; expected a tensor (*, {output_size})")
     fits = output.dim() > 0 and output.shape[-1] == output_size and output.numel() % (num_tasks * output_size) == 0
     per_task = output.numel() // (num_tasks * output_size) if fits else 0
-    if per_task not in (1, num_transitions):
+    if per_task not in (1, num_transitions) or not per_task:
         raise TrialFailure(
             f"the encoder returned shape {tuple(output.shape)} for a context of shape {tuple(context.shape)}; "
             f"expected one Gaussian a transition, ({num_tasks}, {num_transitions}, {output_size}), or one a task, "

@@ -69,13 +69,18 @@ class Subject:
         shape = (num_tasks, num_transitions, self.input_size)
         return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(ptu.device)
 
-    def posterior(self, encoder: nn.Module, context: torch.Tensor, *, reset: bool = True, seed: int = 0) -> Posterior:
-        """q(z|c) as a trial infers it, Torch's generator seeded just before. Breach where it is not finite."""
+    def posterior(
+        self, encoder: nn.Module, context: torch.Tensor, *, reset: bool = True, seed: int = 0, to_act: bool = False
+    ) -> Posterior:
+        """q(z|c) as a trial infers it, Torch's generator seeded just before. Breach where it is not finite.
+
+        `to_act`: of the encoder's own `belief_to_act` in place of `forward`.
+        """
         seeds.seed_torch(seed)
         with encoder_at_fault():
             if reset:
                 encoder.reset(num_tasks=len(context))
-            output = encoder(context)
+            output = encoder.belief_to_act(context) if to_act else encoder(context)
         s = self.settings
         posterior = infer_posterior(lambda _: output, context, s.latent_dim, s.use_information_bottleneck)
         if not all(torch.isfinite(part).all() for part in (output, *posterior) if part is not None):
