@@ -209,7 +209,7 @@ def test_unknown_names_list_the_known_ones():
     for environment in ("ant", "family", "a.b", "../x", ""):
         with pytest.raises(InputError, match=rf"no task family '{environment}'.*cheetah-vel, .*point-robot, "):
             trial_settings(params, **good | {"environment": environment})
-    with pytest.raises(InputError, match=r"no preset 'huge'.*benchmark, demo, paper, small"):
+    with pytest.raises(InputError, match=r"no preset 'huge'.*benchmark, demo, paper, screening, small"):
         trial_settings(params, **good | {"preset": "huge"})
     with pytest.raises(InputError, match=r"no agent 'none'.*attention, mlp, recurrent"):
         trial_settings(params, **good | {"agent": "none"})
