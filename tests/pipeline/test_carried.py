@@ -52,7 +52,7 @@ def test_two_grids_that_share_trials_train_them_once(project):
 
 def test_a_trial_that_outlives_a_killed_snakemake_is_not_trained_again(untrained, tmp_path):
     project = untrained.copy(tmp_path / "project")
-    project.edit_params(lambda params: params["presets"]["tiny"]["pearl"]["point-robot"].update(num_iterations=60))
+    project.edit_params(lambda params: params["presets"]["tiny"]["pearl"]["point-robot"].update(num_iterations=12))
     project.commit("longer")
     paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = ("snakemake", "--cores", "1", "--quiet", "all")

@@ -135,7 +135,7 @@ def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
     head, _, *rows, blank, caption = (tmp_path / "headline.md").read_text().splitlines()
     assert blank == "" and caption == "Table: Meta-test return: mean over seeds and its 95 % interval."
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in (head, *rows)] == [
-        ["encoder", "a", "b"],
+        ["agent", "a", "b"],
         ["mlp", "\N{MINUS SIGN}2.00 (\N{MINUS SIGN}14.71 to 10.71; n = 2)", "\N{EN DASH}"],
         ["mine", "5.00 (n = 1)", "\N{EN DASH}"],
     ]
