@@ -73,7 +73,7 @@ class TrainedAgent:
         rng = np.random.default_rng(seed)
         with as_in_a_trial(self.settings.threads):
             inner = self.module.adapter(num_rows, rng)
-        return Adapter(inner, self.family, num_rows, self.settings.threads)
+        return Adapter(inner, self.family, num_rows, self.settings.threads, rng.spawn(1)[0])
 
     def __repr__(self) -> str:
         s, value = self.settings, self.meta_test_return
@@ -89,9 +89,17 @@ class Adapter:
     returned without it too.
     """
 
-    def __init__(self, inner: algorithm.Adapter, family: type[TaskFamily], num_rows: int, threads: int):
+    def __init__(
+        self,
+        inner: algorithm.Adapter,
+        family: type[TaskFamily],
+        num_rows: int,
+        threads: int,
+        torch_seeds: np.random.Generator,
+    ):
+        """`torch_seeds` seeds Torch for each belief: an encoder may draw there what it acts on."""
         self.num_rows = num_rows
-        self._inner, self._family, self._threads = inner, family, threads
+        self._inner, self._family, self._threads, self._torch_seeds = inner, family, threads, torch_seeds
         self._belief: Belief | None = None
         self._asked = False  # whether `_belief` holds all that was seen
         self._running: np.ndarray | None = None  # (row,) bool: the trajectory goes on; None before the first one
@@ -106,7 +114,7 @@ class Adapter:
             if self._seen.any() and not self._seen.all():
                 idle = np.flatnonzero(~self._seen).tolist()
                 raise InputError(f"The rows {idle} have observed nothing yet, while others have. Let all rows begin.")
-            with as_in_a_trial(self._threads):
+            with as_in_a_trial(self._threads), separate_torch_stream(int(self._torch_seeds.integers(2**32))):
                 belief = self._inner.belief()
             self._belief = None if belief is None else Belief(_array(belief.mean), _array(belief.variance))
             self._asked = True

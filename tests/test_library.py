@@ -95,6 +95,25 @@ def test_beliefs_are_the_recorded_posteriors(tree):
     ].tolist()
 
 
+def test_a_belief_that_the_encoder_draws_follows_the_adapters_seed_alone(tmp_path):
+    settings = trial_settings(
+        load_params(FOLDER / "params.yaml"), environment="sparse-point-robot", agent="mlp", seed=1, preset="canary"
+    ).model_copy(update={"encoder": "reward_pooling", "num_train_steps_per_itr": 4})
+    run_trial(settings, {"encoder": find_encoder_file("reward_pooling")}, tmp_path / "1", device="cpu")
+    agent = oyster.load(tmp_path / "1")
+
+    def drawn(seed: int, torch_seed: int) -> np.ndarray:
+        torch.manual_seed(torch_seed)
+        before = torch.get_rng_state()
+        found = agent.adapter(num_rows=50, seed=seed).belief().mean
+        assert torch.equal(torch.get_rng_state(), before)
+        return found
+
+    assert len(np.unique(drawn(0, 0), axis=0)) > 5
+    np.testing.assert_array_equal(drawn(0, 0), drawn(0, 1))
+    assert (drawn(0, 0) != drawn(1, 0)).any()
+
+
 def test_one_row_may_come_without_its_axis(tree):
     agent = oyster.load(of(tree, "sparse-point-robot"))
     plain, rows = agent.adapter(), agent.adapter(1)
