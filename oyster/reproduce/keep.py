@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.before import settings_of_before
 from oyster.key import DIGITS, NAMES, ROOT, differences
 from oyster.reproduce.worktree import worktree
@@ -124,9 +125,19 @@ def _require_same_behaviour(keyed: Keyed, base: str, trees: "_Trees") -> None:
     environment, algorithm = keyed.trial.settings.environment, keyed.trial.settings.algorithm
     if algorithm != "pearl":
         raise InputError(f"no canary trial covers {algorithm} on {environment}: nothing shows what the edit does to it")
-    ours, theirs = (trees.sung(place, environment) for place in (HERE, base))
-    if changed := [name for name in DETERMINISTIC if (ours / name).read_bytes() != (theirs / name).read_bytes()]:
-        raise InputError(f"the canary's trial on {environment} behaves otherwise: {', '.join(changed)} changed")
+    for encoder in canary_encoders(keyed.trial.settings):
+        ours, theirs = (trees.sung(place, environment, encoder) for place in (HERE, base))
+        if changed := [name for name in DETERMINISTIC if (ours / name).read_bytes() != (theirs / name).read_bytes()]:
+            raise InputError(f"the canary's trial on {environment} behaves otherwise: {', '.join(changed)} changed")
+
+
+def canary_encoders(settings: Settings) -> list[str]:
+    """With which the canary's trials cover a result: its family's, and its own where that acts by `belief_to_act`, the
+    one way through the engine that none of the canary's takes.
+    """
+    own = settings.encoder
+    acts = "belief_to_act" in find_encoder_file(own).read_text()
+    return [CANARY.get(settings.environment, OTHERS), *([own] if acts else [])]
 
 
 def _require_recorded(keyed: Keyed, base: str, trees: "_Trees") -> None:
@@ -168,12 +179,12 @@ class _Trees(ExitStack):
                 raise InputError(f"DVC does not run at {commit[:10]}: {printable(done.stderr[-500:])}") from None
         return self.stale[commit]
 
-    def sung(self, commit: str, environment: str) -> Path:
+    def sung(self, commit: str, environment: str, encoder: str) -> Path:
         """The folder of the canary's result."""
-        out = self.folder / commit / environment
+        out = self.folder / commit / environment / encoder
         if not out.exists():
-            self.say(f"the canary's trial on {environment}, with the code of {commit[:10]}")
-            named = ("--env", environment, "--encoder", CANARY.get(environment, OTHERS), "--out", str(out))
+            self.say(f"the canary's trial of {encoder} on {environment}, with the code of {commit[:10]}")
+            named = ("--env", environment, "--encoder", encoder, "--out", str(out))
             done = _python(self.of(commit), "-m", "oyster", *TRAIN, *named)
             if done.returncode:
                 raise InputError(f"the canary's trial on {environment} does not run: {printable(done.stderr[-500:])}")

@@ -9,7 +9,8 @@ from oyster.algorithms.pearl.agent import Agent
 from oyster.algorithms.pearl.gradient_step import GradientStep
 from oyster.algorithms.pearl.settings import ENCODERS
 from oyster.check.encoder import check_encoder
-from oyster.grid import load_params
+from oyster.grid import encoder_agent, load_params, trial_settings
+from oyster.reproduce.keep import canary_encoders
 from oyster.runtime.errors import TrialFailure
 from tests.pearl.test_protocol_details import make
 
@@ -127,3 +128,13 @@ def test_check_asks_it_too(tmp_path, body, verdict):
     params = load_params(ENCODERS.parent / "params.yaml")
     found = check_encoder(file, params, environment="point-robot", preset="demo", num_steps=10, timing=False)
     assert {finding.check: finding.verdict for finding in found}["belief to act"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("encoder", "expected"), [("reward_pooling", ["attention", "reward_pooling"]), ("mlp", ["attention"])]
+)
+def test_the_canary_covers_results_of_such_an_encoder_by_a_trial_with_it(encoder, expected):
+    params = load_params(ENCODERS.parent / "params.yaml")
+    agent = encoder_agent(params, encoder)
+    settings = trial_settings(params, environment="point-robot", agent=agent, seed=1, preset="demo")
+    assert canary_encoders(settings) == expected
