@@ -33,6 +33,7 @@ LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
+    words.MINUS: "$-$",
 }  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def _float(results: Results, cells: pd.DataFrame, caption: str) -> str:
 
 def _cells(texts: Sequence[str], form: str = "%s") -> str:
     """A line of a LaTeX table, each cell but a blank one in this form."""
-    escaped = [_escape_latex(text).replace(words.MINUS, "$-$") for text in texts]
+    escaped = [_escape_latex(text) for text in texts]
     return " & ".join(form % text if text else "" for text in escaped) + " \\\\"
 
 

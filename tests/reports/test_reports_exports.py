@@ -129,6 +129,14 @@ def test_a_thousand_trials_are_written(results_of, tmp_path):
 # --- the headline -----------------------------------------------------------------------------------------------------
 
 
+def test_a_true_minus_sign_in_a_text_is_latex_too():
+    """Fonts of T1 have none: LaTeX would stop there."""
+    frame = pd.DataFrame({"what": ["both returned \N{MINUS SIGN}18.4"], "n": [-1.5]})
+    text = paper.latex(paper.Table("t", "Caption \N{MINUS SIGN}1.", frame, ("what", "n")))
+    rows = [line for line in text.splitlines() if not line.startswith("%")]
+    assert "both returned $-$18.4" in text and "\N{MINUS SIGN}" not in "\n".join(rows)
+
+
 def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
     returns = {("a", "mlp"): [-1.0, -3.0], ("b", "mlp"): [None], ("a", "mine"): [5.0], ("b", "mine"): [None]}
     paper.write_headline(results_of(returns), tmp_path)
