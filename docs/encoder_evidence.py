@@ -3,7 +3,7 @@
     python docs/encoder_evidence.py
 
 Per environment: Welch's test of the last return against the opponent, p corrected by Holm over the three. Beside it the
-mean of the last five iterations, which no test is made of. Exit 1 while a trial is missing.
+mean of the last five iterations, which no test is made of. Exit 1 while a trial is missing, or where one failed.
 """
 
 import json
@@ -27,7 +27,8 @@ def recorded(environment: str, agent: str) -> pd.DataFrame:
     folder = ROOT / "results" / f"evidence-{environment}" / environment / agent
     files = [folder / str(seed) / "metrics.json" for seed in SEEDS]
     rows = [json.loads(file.read_text()) for file in files if file.is_file()]
-    return pd.DataFrame([{name: row[name] for name in (LAST, LAST_FIVE)} for row in rows], columns=[LAST, LAST_FIVE])
+    values = [[row[name] for name in (LAST, LAST_FIVE)] for row in rows]
+    return pd.DataFrame(values, columns=[LAST, LAST_FIVE], dtype=float)  # NaN of a trial that failed
 
 
 def main() -> int:
@@ -43,6 +44,9 @@ def main() -> int:
         print(
             f"{missing} of {2 * len(OPPONENTS) * len(SEEDS)} trials are missing: no test is made before all are there."
         )
+        return 1
+    if any(rows[LAST].isna().any() for rows in compared.values()):
+        print("A trial failed (nan): that is its encoder's failure, and no mean or test is made without it.")
         return 1
     differences = {}
     for environment, opponent in OPPONENTS.items():

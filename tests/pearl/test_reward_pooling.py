@@ -155,6 +155,9 @@ def test_the_evidence_is_welchs_test_by_holm_and_waits_for_every_trial(tmp_path,
     told = capsys.readouterr().out
     for place, value in enumerate(_holm(p)):
         assert f"p = {value:.2g}" in told, (place, told)
+    file.write_text(json.dumps({"meta_test_return": None, "meta_test_return_last5": None}))
+    assert main() == 1
+    assert "A trial failed" in capsys.readouterr().out
     file.unlink()
     assert main() == 1
     assert "1 of 30 trials are missing" in capsys.readouterr().out
