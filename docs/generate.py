@@ -175,6 +175,7 @@ def command_line_page() -> str:
               "written; `keep`: a result was left as it was"],
         ["2", "what was given cannot be used; the sentence says what was expected"],
         ["3", "the machine failed (disk, memory, permission): fix that and run the same command again"],
+        ["4", "the family needs a package that is not installed: `make metaworld`"],
         ["130, 143", "`train` was stopped by Ctrl-C or SIGTERM, and left a checkpoint"],
     ])  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"

@@ -12,7 +12,9 @@ from oyster.shell import NAME_OR_PATH, PARAMS_FILE, PATH, Group, names_of, print
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Print it.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Print the version."
+)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Is my context encoder, or my method, really better? Reproducible trials of meta-reinforcement learning.
@@ -30,7 +32,7 @@ def main(context: click.Context) -> None:
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 PARAMS = click.option("--params", type=PATH, default=PARAMS_FILE, show_default=True)
 EXPECT_KEY = click.option(
-    "--expect-key", "word", type=NAME_OR_PATH, metavar="KEY", help="Refuse where the tree gives another."
+    "--expect-key", "word", type=NAME_OR_PATH, metavar="KEY", help="Stop if the tree gives another key."
 )
 PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your own."
 
@@ -48,11 +50,11 @@ PRESET_HELP = "How long and how large: demo, benchmark, paper, or one of your ow
 @click.option(
     "--encoder",
     type=NAME_OR_PATH,
-    help="In its place: an encoder's name or file; without arguments, unless an agent has them.",
+    help="Instead of --agent: an encoder's name or file; without arguments, unless an agent has them.",
 )
 @click.option("--seed", required=True, type=click.IntRange(min=0))
 @click.option("--preset", "--budget", required=True, help=PRESET_HELP)
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A setting unlike the preset's.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of the preset.")
 @click.option("--out", required=True, type=PATH, help="Folder for the result; must be free.")
 @click.option("--weights", type=PATH, help="Folder for weights.safetensors.  [default: --out]")
 @EXPECT_KEY
@@ -154,7 +156,7 @@ def status(grid, every, keys, params) -> None:
 
 @main.command()
 @click.argument("grid", default="benchmark", shell_complete=names_of("grids"))
-@click.option("--since", metavar="COMMIT", help="For results of before keys: a commit that had them up to date.")
+@click.option("--since", metavar="COMMIT", help="For results older than keys: a commit that had them up to date.")
 @PARAMS
 def keep(grid, since, params) -> None:
     """After an edit that changed no behaviour: give GRID's results the key that the tree asks for now."""
@@ -188,8 +190,8 @@ def record() -> None:
 @click.option("--results", type=PATH, help="Where trials wrote.  [default: results/GRID]")
 @click.option("--out", type=PATH, help="The report's folder.  [default: reports/GRID]")
 @EXPECT_KEY
-@click.option("--paper", type=PATH, metavar="DIR", help="In its place: files for a paper.")
-@click.option("--compare", nargs=2, metavar="REV_A REV_B", help="In its place: which cells moved between two commits.")
+@click.option("--paper", type=PATH, metavar="DIR", help="Instead: files for a paper.")
+@click.option("--compare", nargs=2, metavar="REV_A REV_B", help="Instead: a page of what moved between two commits.")
 @PARAMS
 def report(grid, results, out, word, paper, compare, params) -> None:
     """Write the page of GRID and its tables, whatever part of it has been run.

@@ -20,7 +20,12 @@ from oyster.report.statistics import words
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")), *sorted((ROOT / "oyster").rglob("README.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "agents/README.md")),
+    ROOT / "reports" / "published" / "README.md",
+    *sorted(DOCS.rglob("*.md")),
+    *sorted((ROOT / "oyster").rglob("README.md")),
+]
 README_LINES = 150
 SENTENCE, PARAGRAPH, AVERAGE = 30, 90, 18  # words at most
 MAKEFILE = (ROOT / "Makefile").read_text()

@@ -192,6 +192,13 @@ def test_stale_results_are_never_pooled(here, params):
     )
 
 
+def test_a_grid_beside_that_was_not_run_is_named(here, params):
+    shutil.rmtree(here.parents[1])
+    found, remarks = beside(load_params(params), "mine", Tree())
+    assert found == {}
+    assert remarks[0] == "grids.tiny stands beside these, but has no results: `snakemake --cores all tiny`."
+
+
 def test_a_report_with_another_grid_beside_it(here, params, tmp_path):
     """It touches nothing of the other's, and each number's origin is where it lies."""
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}

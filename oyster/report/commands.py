@@ -64,15 +64,16 @@ def beside(params: Params, name: str, tree: Tree) -> tuple[dict[tuple[str, str, 
             presets = f"preset {params.grids[other].preset}, not {grid.preset}"
             remarks.append(f"Nothing of grids.{other} stands beside these: it was trained at the {presets}.")
             continue
-        for each in keyed_trials(params, other, tree):
-            identity = each.trial.identity
-            if identity[0] in grid.environments:
-                now = state(each)
-                if now.word in DONE:
-                    found.setdefault(identity, other)
-                elif now.word != MISSING:
-                    place = each.trial.place
-                    remarks.append(f"{place} does not stand beside these: it is {now.word} ({now.why}).")
+        shared = [each for each in keyed_trials(params, other, tree) if each.trial.identity[0] in grid.environments]
+        states = [state(each) for each in shared]
+        if states and all(now.word == MISSING for now in states):
+            remarks.append(f"grids.{other} stands beside these, but has no results: `snakemake --cores all {other}`.")
+        for each, now in zip(shared, states, strict=True):
+            if now.word in DONE:
+                found.setdefault(each.trial.identity, other)
+            elif now.word != MISSING:
+                place = each.trial.place
+                remarks.append(f"{place} does not stand beside these: it is {now.word} ({now.why}).")
     return found, remarks
 
 

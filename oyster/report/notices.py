@@ -32,6 +32,9 @@ def notices(results: Results) -> list[Notice]:
             tables.mixtures(results.trials),
             ("provenance", "where each number comes from"),
         ),
+        Notice(
+            "Not all code was committed.", tables.uncommitted(results.trials), ("provenance", "each trial's commit")
+        ),
         Notice(strays(results), [f"{path}." for path in results.strays]),
         Notice(f"{_count(results.remarks, 'remark')} on the trials.", results.remarks),
     ]

@@ -157,13 +157,22 @@ def mixtures(trials: pd.DataFrame) -> list[str]:
             f"Whether the finished trials share their code cannot be told, as commits cannot be looked up: "
             f"{_parts(untold)}. Why: {how_to_look_up()}."
         )
-    dirty = int(finished.dirty.eq(True).sum())
-    if dirty:
-        found.append(f"{dirty} of {len(finished)} finished trials ran from a tree with uncommitted changes.")
     for encoder, group in finished.groupby("encoder", sort=False):
         if group.encoder_sha256.nunique() > 1:
             found.append(f"The file of encoder {encoder} was not the same in all of its finished trials.")
     return found
+
+
+def uncommitted(trials: pd.DataFrame) -> list[str]:
+    """A sentence about finished trials whose code no commit holds; none where there are none."""
+    finished = trials[trials.status == "finished"]
+    dirty = int(finished.dirty.eq(True).sum())
+    if not dirty:
+        return []
+    return [
+        f"{dirty} of {len(finished)} finished trials ran from a tree with uncommitted changes: their commit alone does "
+        "not give them back. Commit encoders and params.yaml before you train what you will show to others."
+    ]
 
 
 def table(results: Results) -> pd.DataFrame:

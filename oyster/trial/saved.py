@@ -108,8 +108,9 @@ def require_weights(result: Path) -> Path:
         )
     if not place.is_file():
         raise InputError(
-            f"The weights of {str(result)!r} are not here: no {str(place)!r}. `dvc pull` brings them from a remote, "
-            "training the trial again makes them, and `oyster simulate --weights` takes them from another place."
+            f"The weights of {str(result)!r} are not here: no {str(place)!r}. Training the trial again makes them; "
+            "`dvc pull` brings those of the benchmark from a remote that has them; `oyster simulate --weights` takes them "
+            "from another place."
         )
     return place
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from oyster.cli import main
 from oyster.report import tables
+from oyster.report.notices import notices
 from oyster.report.read.grid import InputError, read_grid
 from oyster.report.read.results import anchor, load
 
@@ -139,10 +140,19 @@ def test_mixed_origins_are_told(new_tree):
         "Some GPU",
         "precisions",
         "bfloat16 (1)",
-        "uncommitted",
     ):
         assert part in told
     assert "encoder mlp" in told and "devices" not in told
+    (told,) = tables.uncommitted(read(tree).trials)
+    assert told.startswith("1 of 3 finished trials ran from a tree with uncommitted changes")
+
+
+def test_uncommitted_code_alone_is_no_mixture(new_tree):
+    tree = new_tree(**SMALL)
+    for seed in (1, 2, 3):
+        tree.write_trial("point-robot", "mlp", seed, provenance={"dirty": True})
+    titles = [notice.title for notice in notices(read(tree))]
+    assert "Not all code was committed." in titles and "The trials were not all made alike." not in titles
 
 
 def test_a_mixture_is_told_where_it_lies(new_tree):

@@ -86,6 +86,7 @@ def _side(side: Revision) -> dict:
         "trials": len(results.trials),
         "notices": [
             *tables.mixtures(results.trials),
+            *tables.uncommitted(results.trials),
             *results.unusable,
             *filter(None, [strays(results)]),
             *results.remarks,
