@@ -15,7 +15,7 @@ from oyster.envs import families, load_family
 from oyster.envs.contract import training_tasks
 from oyster.envs.family import TaskFamily
 from oyster.runtime.errors import NotInstalled
-from oyster.simulate import render
+from oyster.simulate import plot, video
 
 PICTURE = Path(__file__).parent / "families.png"
 COLUMNS, GAP, LABEL = 3, 14, 20  # pixels between pictures, and for a name
@@ -23,7 +23,7 @@ STEPS = 12
 KEPT = 0.9  # of the last random action, so that a body moves instead of trembling
 
 
-def act(family: type[TaskFamily], num_steps: int) -> tuple[np.ndarray, render.Trajectory]:
+def act(family: type[TaskFamily], num_steps: int) -> tuple[np.ndarray, plot.Trajectory]:
     """Its first training task, and a trajectory in it."""
     task, rng, rows = training_tasks(family, 1), np.random.default_rng(0), family(1)
     rows.reset(task, rng)
@@ -37,8 +37,10 @@ def act(family: type[TaskFamily], num_steps: int) -> tuple[np.ndarray, render.Tr
         traces.append(step.trace[0].copy())
         if positions:
             positions.append(rows.qpos()[0].copy())
+        if step.terminal[0]:
+            break
     qpos = np.array(positions) if positions else None
-    return task[0], render.Trajectory(0, 0, 1, 0.0, np.zeros(num_steps), np.array(traces), qpos)
+    return task[0], plot.Trajectory(0, 0, 1, 0.0, np.zeros(len(traces)), np.array(traces), qpos)
 
 
 def draw(family: type[TaskFamily]) -> Image.Image:
@@ -46,13 +48,13 @@ def draw(family: type[TaskFamily]) -> Image.Image:
     physics = family.physics_model() is not None
     task, trajectory = act(family, STEPS if physics else family.horizon)
     if physics:
-        return render._render(family, trajectory, [STEPS])[0]
-    width, height = render.PHYSICS_SIZE
-    with render.plain_style():
+        return video.frames_of(family, trajectory, [STEPS])[0]
+    width, height = video.PHYSICS_SIZE
+    with plot.plain_style():
         figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained")
         axes = figure.subplots()
-        render._draw(axes, family, trajectory, {"color": render.AFTER})
-        render._draw_target(axes, family, task, trajectory)
+        plot.draw(axes, family, trajectory, {"color": plot.AFTER})
+        plot.draw_target(axes, family, task, trajectory)
         axes.tick_params(labelsize=6)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -60,7 +62,7 @@ def draw(family: type[TaskFamily]) -> Image.Image:
 
 
 def main() -> None:
-    render.choose_backend()
+    video.choose_backend()
     drawn = {}
     for name in families():
         family = load_family(name)
@@ -69,16 +71,16 @@ def main() -> None:
         except NotInstalled as error:
             print(f"{name} is left out: {error}")
             continue
-        render.require_renderer(family)
+        video.require_renderer(family)
         drawn[name] = draw(family)
-    width, height = render.PHYSICS_SIZE
+    width, height = video.PHYSICS_SIZE
     rows = -(-len(drawn) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (width + GAP) + GAP, rows * (height + LABEL + GAP) + GAP), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for place, (name, picture) in enumerate(drawn.items()):
         row, column = divmod(place, COLUMNS)
         x, y = GAP + column * (width + GAP), GAP + row * (height + LABEL + GAP)
-        pen.text((x, y), name, fill=render.INK, font=font)
+        pen.text((x, y), name, fill=plot.INK, font=font)
         sheet.paste(picture, (x, y + LABEL))
     sheet.quantize(255).save(PICTURE, optimize=True)
     print(f"{PICTURE.name}: {len(drawn)} families, {PICTURE.stat().st_size // 1000} kB")

@@ -231,7 +231,7 @@ def simulate(agent, tasks, out, video, seed, weights, encoder, environment, devi
 
     AGENT is a result's folder, or a file of agents/, as agents/cheetah-vel.safetensors.
     """
-    from oyster.simulate.render import choose_backend
+    from oyster.simulate.video import choose_backend
 
     if video:
         choose_backend()

@@ -23,8 +23,8 @@ def make(name: str, task: int | ArrayLike = 0, seed: int = 0) -> "TaskEnv":
     seed: of the start states; reset(seed=…) starts anew from another one.
 
     The reward is the one that an agent is shown and judged by: the sparse one where the family is sparse. An info has
-    `reward_dense`, `reward_sparse`, `return` (of the episode so far) and `task`. InputError where there is no such
-    family or task.
+    `reward_dense`, `reward_sparse`, `return` (of the episode so far) and `task`; `success` too where the family says
+    it. InputError where there is no such family or task.
     """
     name = family_name(str(name))
     env = TaskEnv(load_family(name), task, seed)
@@ -76,6 +76,8 @@ class TaskEnv(gymnasium.Env):
         self._steps_left = 0 if terminal else self._steps_left - 1
         self._return += reward
         info = {"reward_dense": dense, "reward_sparse": sparse, "return": self._return, "task": self.task.copy()}
+        if self.family.success:
+            info["success"] = bool(step.success[0])
         return step.observation[0].copy(), reward, terminal, not terminal and not self._steps_left, info
 
     def _parameters(self, task: int | ArrayLike) -> np.ndarray:

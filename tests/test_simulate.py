@@ -14,13 +14,20 @@ import pytest
 from PIL import Image, ImageSequence
 
 from oyster.algorithms.pearl.settings import find_encoder_file
-from oyster.envs import load_family
+from oyster.envs import families, load_family
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime.errors import InputError
 from oyster.runtime.records import find_weights
-from oyster.simulate import render
-from oyster.simulate.rollouts import choose_tasks, recording, simulate, write_simulation
+from oyster.simulate import plot, video
+from oyster.simulate.rollouts import (
+    _trace_columns,
+    _write_returns,
+    choose_tasks,
+    recording,
+    simulate,
+    write_simulation,
+)
 from oyster.trial.run import run_trial
 from tests.needs import skip_without
 
@@ -175,10 +182,10 @@ def test_an_earlier_simulation_gives_way_and_nothing_else_does(tree, tmp_path):
 
 def test_the_picture_of_the_plane_shows_path_and_goal():
     walk = np.linspace((0.0, 0.0), (0.0, 1.0), 11, dtype=np.float32)  # straight up, the goal to the right
-    before, after = (render.Trajectory(0, 0, number, 1.0, np.zeros(10), walk, None) for number in (0, 2))
-    pictures = render._plane(np.array([1.0, 0.5]), [before, after], [0, 5, 10, 20])
-    for colour, drawn in zip((render.BEFORE, render.AFTER), pictures, strict=True):
-        path, goal = ([like(picture, each) for picture in drawn] for each in (colour, render.GOAL))
+    before, after = (plot.Trajectory(0, 0, number, 1.0, np.zeros(10), walk, None) for number in (0, 2))
+    pictures = video._plane(np.array([1.0, 0.5]), [before, after], [0, 5, 10, 20])
+    for colour, drawn in zip((plot.BEFORE, plot.AFTER), pictures, strict=True):
+        path, goal = ([like(picture, each) for picture in drawn] for each in (colour, plot.GOAL))
         assert len(path[0]) < len(path[1]) < len(path[2]) == len(path[3])  # beyond its end it stays
         assert path[2][:, 0].min() < path[1][:, 0].min()  # upwards
         assert all(len(pixels) > 50 for pixels in goal)
@@ -195,10 +202,10 @@ def test_a_moving_picture_stays_below_a_megabyte(monkeypatch):
     """Noise does not compress: frames are left out, the last one never."""
     rng = np.random.default_rng(0)
     noise = [Image.fromarray(rng.integers(0, 256, (150, 420, 3), np.uint8)) for _ in range(101)]
-    monkeypatch.setattr(render, "_render", lambda family, trajectory, moments: noise[: len(moments)])
-    t = render.Trajectory(0, 0, 0, 1.0, np.zeros(200), np.zeros(200), np.zeros((201, 9)))
-    gif = render.animate(load_family("cheetah-vel"), np.array([1.0]), [t, t], "noise")
-    assert 100_000 < len(gif) < render.MAX_BYTES
+    monkeypatch.setattr(video, "frames_of", lambda family, trajectory, moments: noise[: len(moments)])
+    t = plot.Trajectory(0, 0, 0, 1.0, np.zeros(200), np.zeros(200), np.zeros((201, 9)))
+    gif = video.animate(load_family("cheetah-vel"), np.array([1.0]), [t, t], "noise")
+    assert 100_000 < len(gif) < video.MAX_BYTES
 
 
 def test_what_cannot_be_drawn_leaves_nothing_behind(tree, tmp_path):
@@ -281,13 +288,13 @@ def test_the_command_films_the_cheetah(tree, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "to the last bit" in done.stderr and "drawing task 1 (1 of 1)" in done.stderr
     gif = tmp_path / "out" / "task-1.gif"
-    assert str(gif) in done.stdout and gif.stat().st_size < render.MAX_BYTES
+    assert str(gif) in done.stdout and gif.stat().st_size < video.MAX_BYTES
     with Image.open(gif) as film:
         frames = [np.asarray(frame.convert("RGB"), int) for frame in ImageSequence.Iterator(film)]
     assert len(frames) > 10
     for frame in frames:  # the cheetah's reddish brown is in the middle of both halves, all the time
-        for half in np.split(frame[render.BAND :], 2):
-            rows, columns = np.nonzero(half[render.BAND :, :, 0] - half[render.BAND :, :, 2] > 40)
+        for half in np.split(frame[video.BAND :], 2):
+            rows, columns = np.nonzero(half[video.BAND :, :, 0] - half[video.BAND :, :, 2] > 40)
             assert len(rows) > 100 and 0.3 < columns.mean() / frame.shape[1] < 0.7
     assert any((frames[0] != frame).any() for frame in frames)
     with Image.open(gif.with_suffix(".png")) as picture:
@@ -310,3 +317,37 @@ def test_the_command_refuses_with_exit_code_2(tree, tmp_path):
     done = run_simulate(of(tree, "point-robot"), "--tasks", "5", "--out", tmp_path / "out")
     assert done.returncode == 2 and "error: --tasks 5" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+# --- what a family says of itself -------------------------------------------------------------------------------------
+
+
+def test_success_stands_beside_the_return_where_a_family_says_it(tree, tmp_path):
+    simulation = simulate(of(tree, "point-robot"), device="cpu")
+    _write_returns(tmp_path / "plain.csv", simulation, simulation.trajectories)
+    assert "success" not in table(tmp_path / "plain.csv")[0]
+    solvable = type("Solvable", (simulation.family,), {"success": True})
+    solved = [t._replace(success=float(t.number > 0)) for t in simulation.trajectories]
+    simulation = simulation._replace(family=solvable, trajectories=solved)
+    _write_returns(tmp_path / "solved.csv", simulation, solved)
+    assert {(row["trajectory"] != "0", row["success"]) for row in table(tmp_path / "solved.csv")} == {
+        (False, "0.0"),
+        (True, "1.0"),
+    }
+
+
+@pytest.mark.parametrize("name", families())
+def test_no_two_columns_of_trajectories_have_one_name(name):
+    family = load_family(name)
+    columns = [*family.parameter_names, *_trace_columns(family, len(family.trace_columns) or 2)]
+    assert len(set(columns)) == len(columns)
+
+
+def test_of_targets_that_move_one_trajectory_is_drawn(monkeypatch):
+    """Each evaluation has a schedule of its own: nobody could tell which target belongs to which curve."""
+    family, drawn = load_family("cheetah-dir-non-stat"), []
+    monkeypatch.setattr(plot, "draw", lambda axes, family, trajectory, style: drawn.append(trajectory))
+    trace = np.column_stack([np.zeros(20), np.repeat([1.0, -1.0], 10)])
+    runs = [plot.Trajectory(0, e, n, 0.0, np.zeros(20), trace, None) for e in range(4) for n in range(3)]
+    plot.plot(family, np.array([[1.0]]), runs, "title")
+    assert [(t.evaluation, t.number) for t in drawn] == [(0, 0), (0, 2)]

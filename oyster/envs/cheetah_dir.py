@@ -12,6 +12,7 @@ class CheetahDir(HalfCheetah):
     """Two tasks, the same for training and test."""
 
     parameter_names = ("direction",)
+    target = "direction"  # one number is traced, so it is up or down
     task_counts = (2, 2)
 
     @classmethod

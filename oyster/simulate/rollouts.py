@@ -20,7 +20,8 @@ from oyster.runtime.destination import exclusive, remove, require_free, swap
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import sync_tree
 from oyster.runtime.records import scratch_folder, write_csv
-from oyster.simulate import render
+from oyster.simulate.plot import Trajectory, plot
+from oyster.simulate.video import animate, require_renderer, still
 from oyster.trial.meta_test import MetaTest, meta_test
 from oyster.trial.run import Trial
 from oyster.trial.saved import find_saved
@@ -36,7 +37,7 @@ class Simulation(NamedTuple):
     settings: Settings
     family: type[TaskFamily]
     tasks: np.ndarray  # (task, parameter), the test tasks
-    trajectories: list[render.Trajectory]  # tasks in order, evaluations within, then in time
+    trajectories: list[Trajectory]  # tasks in order, evaluations within, then in time
     recorded: list[float] | None  # the recorded returns, in the same order; None with a seed of one's own
 
     def difference(self) -> float | None:
@@ -78,7 +79,7 @@ def simulate(
     settings = saved.settings
     trial, agent = saved.load(saved.sources(encoder, warn), device)
     if video:
-        render.require_renderer(trial.family)
+        require_renderer(trial.family)
     rows = recording(trial.family)(len(trial.test_tasks) * settings.evaluations)
     test = _meta_test(trial, agent, rows, seed)
     recorded = saved.returns if seed is None else None
@@ -127,7 +128,7 @@ def recording(family: type[TaskFamily]) -> type[TaskFamily]:
     return Recording
 
 
-def _trajectories(test: MetaTest, rows: TaskFamily, settings: Settings) -> Iterator[render.Trajectory]:
+def _trajectories(test: MetaTest, rows: TaskFamily, settings: Settings) -> Iterator[Trajectory]:
     """What the meta-test counted, and no steps beyond the end of a row's trajectory."""
     for row, run in enumerate(test.runs):
         for number, (total, trace) in enumerate(zip(run.returns, run.traces, strict=True)):
@@ -135,7 +136,8 @@ def _trajectories(test: MetaTest, rows: TaskFamily, settings: Settings) -> Itera
             steps = episode.steps[:length]
             rewards = [(step.sparse_reward if rows.sparse else step.reward)[row] for step in steps]
             qpos = None if episode.qpos[0] is None else np.stack([each[row] for each in episode.qpos[: length + 1]])
-            yield render.Trajectory(run.task, run.evaluation, number, total, np.array(rewards), trace, qpos)
+            success = float(any(step.success[row] for step in steps)) if rows.success else None
+            yield Trajectory(run.task, run.evaluation, number, total, np.array(rewards), trace, qpos, success)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -185,16 +187,16 @@ def _write(simulation: Simulation, tasks: Sequence[int], folder: Path, video: bo
     shown = [trajectory for trajectory in simulation.trajectories if trajectory.task in tasks]
     _write_trajectories(folder / TABLES[0], simulation, shown)
     _write_returns(folder / TABLES[1], simulation, shown)
-    (folder / PLOT).write_bytes(render.plot(family, simulation.tasks, shown, title))
+    (folder / PLOT).write_bytes(plot(family, simulation.tasks, shown, title))
     for number, task in enumerate(tasks if video else ()):
         say(f"drawing task {task} ({number + 1} of {len(tasks)})")
         run = [trajectory for trajectory in shown if trajectory.task == task and trajectory.evaluation == 0]
-        gif = render.animate(family, simulation.tasks[task], run, title)
+        gif = animate(family, simulation.tasks[task], run, title)
         (folder / VIDEO.format(task)).write_bytes(gif)
-        (folder / STILL.format(task)).write_bytes(render.still(family, gif))
+        (folder / STILL.format(task)).write_bytes(still(family, gif))
 
 
-def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[render.Trajectory]) -> None:
+def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[Trajectory]) -> None:
     """A row a step; step 0, without a reward, where the trace knows the start state."""
     family, first = simulation.family, 0 if simulation.family.trace_at_reset else 1
     width = int(np.prod(simulation.trajectories[0].trace.shape[1:]))
@@ -208,12 +210,14 @@ def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[rend
     write_csv(path, header, rows)
 
 
-def _write_returns(path: Path, simulation: Simulation, shown: Iterable[render.Trajectory]) -> None:
+def _write_returns(path: Path, simulation: Simulation, shown: Iterable[Trajectory]) -> None:
+    success = simulation.family.success
     header = ["task", *simulation.family.parameter_names, "evaluation", "trajectory", "steps", "return"]
-    write_csv(path, header, ([*_identity(simulation, t), len(t.reward), t.total] for t in shown))
+    rows = ([*_identity(simulation, t), len(t.reward), t.total] + [t.success] * success for t in shown)
+    write_csv(path, header + ["success"] * success, rows)
 
 
-def _identity(simulation: Simulation, trajectory: render.Trajectory) -> list[Any]:
+def _identity(simulation: Simulation, trajectory: Trajectory) -> list[Any]:
     parameters = simulation.tasks[trajectory.task, : len(simulation.family.parameter_names)].tolist()
     return [trajectory.task, *parameters, trajectory.evaluation, trajectory.number]
 
@@ -222,4 +226,5 @@ def _trace_columns(family: type[TaskFamily], width: int) -> Iterator[str]:
     """`positions_x`, `forward_velocity`: axes alone would not say of what."""
     axes = "xyz"[:width] if width <= 3 else [str(axis) for axis in range(width)]
     for name in family.trace_columns or axes:
-        yield f"{family.trace_name}_{name}" if name in axes else name
+        name = f"{family.trace_name}_{name}" if name in axes else name
+        yield f"{name}_in_force" if name in family.parameter_names else name

@@ -109,8 +109,8 @@ def require_weights(result: Path) -> Path:
     if not place.is_file():
         raise InputError(
             f"The weights of {str(result)!r} are not here: no {str(place)!r}. Training the trial again makes them; "
-            "`dvc pull` brings those of the benchmark from a remote that has them; `oyster simulate --weights` takes them "
-            "from another place."
+            "`dvc pull` brings those of the benchmark from a remote that has them; `oyster simulate --weights` takes "
+            "them from another place."
         )
     return place
 

@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 import oyster
 from oyster.envs import families, load_family
+from oyster.gym_env import TaskEnv
 from oyster.runtime.errors import InputError
 from tests.needs import need_installed
 
@@ -45,6 +46,21 @@ def test_it_returns_what_the_family_returns(name):
         assert info["return"] == total
         with pytest.raises(ResetNeeded, match="call reset"):
             env.step(action)
+
+
+def test_success_is_told_where_the_family_says_it():
+    class Solvable(load_family("point-robot")):
+        success = True
+
+        def step(self, action):
+            step = super().step(action)
+            return step._replace(success=step.reward <= 0.0)
+
+    for family, keys in ((Solvable, {"success"}), (load_family("point-robot"), set())):
+        env = TaskEnv(family, [0.1, 0.1])
+        env.reset(seed=0)
+        *_, info = env.step([0.0, 0.0])
+        assert info.keys() & {"success"} == keys and info.get("success", True) is True
 
 
 def test_a_seed_gives_the_same_episode_and_another_seed_another():

@@ -9,6 +9,7 @@ start that the task says: they have to agree over all steps, in goal, distance a
 
 import re
 import sys
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,4 +122,6 @@ def main(path: str) -> int:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python tests/golden/check_family.py FILE.npz")
+    if not Path(sys.argv[1]).is_file() or not zipfile.is_zipfile(sys.argv[1]):
+        sys.exit(f"{sys.argv[1]!r} is no .npz file; expected one of recorded episodes, named after its family.")
     sys.exit(main(sys.argv[1]))

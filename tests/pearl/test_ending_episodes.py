@@ -1,4 +1,4 @@
-"""Episodes that end by themselves, at another length in every task: no family here has them, the protocol allows it."""
+"""Episodes that end by themselves, at another length in every task: as ant, humanoid, walker and hopper have them."""
 
 import numpy as np
 import pytest

@@ -1,12 +1,14 @@
 """How tasks of each family are drawn: as it says itself, and, where it is not known, as the shapes say."""
 
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from oyster.envs import families, load_family
 from oyster.report.figures import FIGURES, parameters, trajectories
+from oyster.report.inline import inline_svg
 from oyster.report.read.results import load
 from tests.reports import trees
 
@@ -39,7 +41,7 @@ def trace_of(family, tasks: np.ndarray) -> np.ndarray:
     count = len(family.trace_columns) or 1
     trace = rng.normal(size=(len(tasks), 2, 3, STEPS, count)).cumsum(axis=3)
     if family.trace_columns and family.trace_columns[-1].startswith("target"):
-        trace[..., -1] = np.where(np.arange(STEPS) < 12, 0.0, np.pi)
+        trace[..., -1] = np.where(np.arange(STEPS) < 12, -1.0, np.pi)
     trace[1, :, :, STEPS // 2 :] = np.nan
     return (trace if family.trace_columns else trace[..., 0]).astype(np.float32)
 
@@ -66,6 +68,7 @@ def test_every_family_is_drawn(name, results_of_family):
     for kind in KINDS:
         drawn_kind = SPECS[kind].draw(results)
         assert list(drawn_kind) == [name], kind
+        ElementTree.fromstring(inline_svg(drawn_kind[name], kind, kind, {}))  # as the page takes it
         assert name in SPECS[kind].alt(results, name) and "nan" not in SPECS[kind].alt(results, name)
         sentences = re.split(r"(?<=[.?!])\s", SPECS[kind].caption(results))
         assert max(len(sentence.split()) for sentence in sentences) <= 30, kind
@@ -91,7 +94,7 @@ def test_a_direction_that_turns_is_an_arrow_at_each_turn(results_of_family):
 
 
 def test_a_level_is_a_dashed_line_and_one_that_moves_is_dashed_steps(results_of_family):
-    names = "cheetah-vel-ood", "cheetah-vel-non-stat", "cheetah-dir"
+    names = "cheetah-vel-ood", "cheetah-vel-non-stat", "walker-rand-params"
     fixed, turning, free = (results_of_family(name) for name in names)
     level, _ = drawn(fixed, names[0])
     assert [dashed(axes) for axes in level] == [3, 3]
@@ -101,9 +104,28 @@ def test_a_level_is_a_dashed_line_and_one_that_moves_is_dashed_steps(results_of_
         steps = [line for line in axes.lines if line.is_dashed()]
         assert all(line.get_drawstyle() == "steps-mid" for line in steps)
     plain, words = drawn(free, names[2])
-    assert [dashed(axes) for axes in plain] == [0, 0] and len(words) == 2
+    assert [dashed(axes) for axes in plain] == [0, 0] and len(words) == 3
     assert "A dashed line is the level that the task wants." in caption(fixed)
     assert "Dashed steps are a target that moves" in caption(turning) and "ashed" not in caption(free)
+
+
+@pytest.mark.parametrize(("name", "arrows"), [("cheetah-dir", 2), ("cheetah-dir-non-stat", 3)])
+def test_forward_and_backward_are_arrows_up_and_down(name, arrows, results_of_family):
+    """Two tasks; where the direction turns once, the second ends before."""
+    results = results_of_family(name)
+    panels, _ = drawn(results, name)
+    assert [(len(axes.texts), dashed(axes)) for axes in panels] == [(arrows, 0)] * 2
+    assert {np.sign(text.xy[1] - text.xyann[1]) for axes in panels for text in axes.texts} == {-1, 1}
+    assert "An arrow up or down is the direction" in caption(results) and "ashed" not in caption(results)
+    assert parameters.scale(results, name).words.endswith("direction")
+
+
+def test_a_goal_among_other_parameters_is_a_place(results_of_family):
+    results = results_of_family("ml1-push")
+    panels, _ = drawn(results, "ml1-push")
+    marks = [line for line in panels[0].lines if line.get_marker() == "X"]
+    goals = parameters.parameters(results, "ml1-push")[["goal_x", "goal_y"]].to_numpy()
+    assert {tuple(np.ravel(line.get_xydata())) for line in marks} <= {tuple(goal) for goal in goals} and len(marks) == 4
 
 
 def test_tasks_without_columns_are_known_by_their_number(results_of_family):

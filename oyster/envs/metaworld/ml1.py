@@ -28,6 +28,7 @@ class Ml1(TaskFamily):
     trace_name = "positions"
     trace_columns = ("x", "y")  # of the hand
     trace_at_reset = True
+    target = "place"
 
     _environment: ClassVar[str]  # as Meta-World calls it
     _goal_heights: ClassVar[tuple[float, float]] = (0.05, 0.3)  # m

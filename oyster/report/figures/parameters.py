@@ -54,6 +54,11 @@ def are_goals(results: Results, environment: str) -> bool:
     return len(results.parameter_names(environment)) == 2 and (family is None or family.target == "place")
 
 
+def places(tasks: pd.DataFrame) -> np.ndarray:
+    """Where the goals of `parameters` rows are, (task, 2): the parameters of that name, or the only two."""
+    return tasks[["goal_x", "goal_y"] if "goal_x" in tasks else list(tasks)].to_numpy()
+
+
 def varying(table: pd.DataFrame) -> pd.DataFrame:
     """`parameters`, of more than two without those that are the same in all tasks."""
     differ = table.nunique() > 1
@@ -66,7 +71,7 @@ def scale(results: Results, environment: str) -> Scale | None:
     if len(table) == 0 or len(table.columns) == 0:
         return None
     if len(table.columns) == 1:
-        if family is not None and family.target == "direction":
+        if family is not None and family.target == "direction" and family.trace_columns[:2] == ("x", "y"):
             return Scale(np.degrees(table.iloc[:, 0]) % 360, "direction (degrees)", "twilight_shifted", 0.0, 360.0)
         return Scale(table.iloc[:, 0], spaced(table.columns[0]))
     if are_goals(results, environment):

@@ -215,7 +215,8 @@ def all_of(agent: str, *places: Axes) -> None:
     """Mark all that is drawn in axes, frames and ticks aside: others may share these."""
     for axes in places:
         drawn = [child for child in axes.get_children() if isinstance(child, (Line2D, Collection, Text))]
-        of(agent, *drawn, *(text.arrow_patch for text in drawn if isinstance(text, Annotation)))
+        arrows = (text.arrow_patch for text in drawn if isinstance(text, Annotation) and text.arrow_patch is not None)
+        of(agent, *drawn, *arrows)
 
 
 def curve_of(agent: str, place: str, artist: Artist) -> None:
@@ -271,6 +272,7 @@ def _legend(figure: Figure, keys: Sequence[Line2D], **how) -> None:
 def _number(figure: Figure) -> None:
     """Give each artist of an agent an identifier of its own: `agent:<number>:<name>`."""
     marked = figure.findobj(lambda artist: str(artist.get_gid() or "").startswith(AGENT))
+    marked += [text.arrow_patch for text in marked if isinstance(text, Annotation) and text.arrow_patch is not None]
     for number, artist in enumerate(dict.fromkeys(marked)):
         artist.set_gid(f"{AGENT}{number}:{artist.get_gid().removeprefix(AGENT)}")
 

@@ -7,7 +7,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from oyster.report.figures.parameters import family_of, hue, median_trial, parameters, spaced, spread_out, varying
+from oyster.report.figures.parameters import (
+    family_of,
+    hue,
+    median_trial,
+    parameters,
+    places,
+    spaced,
+    spread_out,
+    varying,
+)
 from oyster.report.figures.style import COLOURS, INK, PAPER, Cells, Svg, all_of, beneath, figure, grid, key, label
 from oyster.report.read.results import Results
 from oyster.report.statistics.words import number
@@ -68,11 +77,11 @@ def _picture(results: Results, environment: str, traces: list) -> Picture | None
 
 def _on_a_plane(results: Results, environment: str, traces: list, picture: Picture) -> Svg:
     chosen = spread_out(results, environment, TASKS_ON_A_PLANE)
-    tasks = parameters(results, environment).loc[chosen].to_numpy()
-    goals = tasks if picture.target == "place" else None
+    tasks = parameters(results, environment).loc[chosen]
+    goals = places(tasks) if picture.target == "place" else None
     paths = np.concatenate([path for *_, trace in traces for task in chosen for path in _ends(trace, task)])[:, :2]
     reach = 0.5 * (np.nanmax(paths, axis=0) - np.nanmin(paths, axis=0)).max()  # of an arrow
-    angles = tasks[:, 0] if picture.target == "direction" and picture.moving is None else None
+    angles = tasks.to_numpy()[:, 0] if picture.target == "direction" and picture.moving is None else None
     points = [paths] if goals is None else [paths, goals]
     if angles is not None:
         starts = (
@@ -155,6 +164,9 @@ def _path(axes: Axes, path: np.ndarray, colour: str) -> None:
 def _over_time(results: Results, environment: str, traces: list, picture: Picture) -> Svg:
     chosen = spread_out(results, environment, TASKS_OVER_TIME)
     table = varying(parameters(results, environment))
+    drawn = np.concatenate([_ends(trace, task)[place].reshape(trace.shape[3], -1)[:, 0]
+                            for _, _, trace in traces for task in chosen for place in (0, 1)])  # fmt: skip
+    reach = np.nanmax(drawn) - np.nanmin(drawn)  # of an arrow
 
     def draw(cells: Cells) -> None:
         for line, (_, _, trace) in zip(cells.axes, traces, strict=True):
@@ -165,7 +177,12 @@ def _over_time(results: Results, environment: str, traces: list, picture: Pictur
                     shown = slice(None, None, -(-len(values) // LONGEST))
                     axes.plot(np.arange(len(values))[shown], values[shown], color=colour, linewidth=1)
                     dashes = {"color": colour, "linewidth": 1.2, "linestyle": (0, (4, 2))}
-                    if picture.moving is not None:
+                    if picture.target == "direction":
+                        signs = np.full(len(values), table.loc[task].iloc[0])
+                        signs = signs if picture.moving is None else lived[:, picture.moving]
+                        for at in _changes(signs):
+                            _arrow(axes, (at, values[at]), np.array([0, 0.3 * reach * np.sign(signs[at])]), colour)
+                    elif picture.moving is not None:
                         axes.step(np.arange(len(values)), lived[:, picture.moving], where="mid", **dashes)
                     elif picture.target == "level":
                         axes.axhline(table.loc[task].iloc[0], **dashes)
@@ -245,7 +262,9 @@ def caption(results: Results) -> str:
         words += f" Over time ({TASKS_OVER_TIME} tasks at most) a solid line is the recorded quantity."
     if any(picture.target == "level" and picture.moving is None for picture in over_time):
         words += " A dashed line is the level that the task wants."
-    if any(picture.moving is not None for picture in over_time):
+    if any(picture.target == "direction" for picture in over_time):
+        words += " An arrow up or down is the direction that the task wants, from where it turns on."
+    if any(picture.moving is not None and picture.target != "direction" for picture in over_time):
         words += " Dashed steps are a target that moves within the trajectory."
     return words
 

@@ -1,28 +1,20 @@
-"""Pictures of trajectories: a plot of many, and a moving picture of the first and the last on one task.
-
-What a family offers decides the picture: MuJoCo's physics are rendered without a screen, positions on the plane are
-drawn over the goal or from an arrow on, and one number (a velocity) is plotted over time, its target dashed.
+"""A moving picture of the first and the last trajectory on one task: MuJoCo's physics rendered without a screen, or
+positions on the plane drawn over the goal.
 """
 
 import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from PIL import Image, ImageDraw, ImageFont
 
 from oyster.envs.family import TaskFamily
 from oyster.runtime.errors import InputError
+from oyster.simulate.plot import AFTER, BEFORE, GOAL, INK, Trajectory, on_plane, place
 
-INK, PALE, BEFORE, AFTER, GOAL = "#1c2024", "#d4d8dd", "#8a9099", "#0072b2", "#d55e00"
-COLUMNS = 5  # panels in a row of the plot
 MAX_BYTES = 1_000_000  # of a moving picture
 PHYSICS_STRIDE = 3  # steps between two frames: every step of a body is more than eyes need
 STEP_MS = 50  # that a step is shown for, ms: half-cheetah's own time; robots on the plane move in slow motion
@@ -33,131 +25,6 @@ PHYSICS_SIZE, PLANE_SIZE, BAND = (360, 110), (210, 210), 18  # pixels: width, he
 BACKENDS = ("egl", "osmesa")
 PROBE = "import mujoco; context = mujoco.GLContext(8, 8); context.make_current(); context.free()"
 _failures: dict[str, str] = {}  # backend → why it does not work here
-
-
-class Trajectory(NamedTuple):
-    """One trajectory of a meta-test run."""
-
-    task: int
-    evaluation: int
-    number: int  # within the run, from 0
-    total: float  # its return
-    reward: np.ndarray  # (step,), as the return counts it
-    trace: np.ndarray  # (step or step + 1, …)
-    qpos: np.ndarray | None  # (step + 1, nq)
-
-
-# --- a plot -----------------------------------------------------------------------------------------------------------
-
-
-def plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Trajectory], title: str) -> bytes:
-    """PNG, a panel a task: the first trajectory and the last of every evaluation. `tasks` (task, parameter)."""
-    with plain_style():
-        return _plot(family, tasks, trajectories, title)
-
-
-@contextmanager
-def plain_style() -> Iterator[None]:
-    """Matplotlib's own defaults, whatever the user's matplotlibrc says."""
-    with mpl.rc_context({name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}):
-        yield
-
-
-def _plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Trajectory], title: str) -> bytes:
-    shown = sorted({trajectory.task for trajectory in trajectories})
-    on_plane = _on_plane(family, trajectories[0])
-    columns = min(COLUMNS, len(shown))
-    rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(max(2.3 * columns, 4.0), 2.4 * rows + 1.2), dpi=110, layout="constrained")
-    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
-    for axes, task in zip(panels, shown, strict=False):
-        first, last = _ends([trajectory for trajectory in trajectories if trajectory.task == task])
-        for group, style in ((first, {"color": BEFORE, "linestyle": "--"}), (last, {"color": AFTER})):
-            for trajectory in group:
-                _draw(axes, family, trajectory, style)
-        _draw_target(axes, family, tasks[task], last[0])
-        before, after = (np.mean([trajectory.total for trajectory in group]) for group in (first, last))
-        axes.set_title(f"task {task}: {before:.1f} → {after:.1f}", fontsize=8)
-        axes.set_xlabel("" if on_plane else "step", fontsize=8)
-        axes.tick_params(labelsize=7)
-        axes.grid(color=PALE, linewidth=0.5)
-    for axes in panels[len(shown) :]:
-        axes.set_axis_off()
-    if not on_plane:
-        figure.supylabel((*family.trace_columns, family.trace_name)[0].replace("_", " "), fontsize=8)
-    figure.legend(*_keys(family), loc="outside lower center", ncols=3 if columns > 2 else 1, fontsize=8, frameon=False)
-    figure.suptitle(f"{title}\ntest tasks: return of the first trajectory → of the last", fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _draw(axes, family: type[TaskFamily], trajectory: Trajectory, style: dict) -> None:
-    if _on_plane(family, trajectory):
-        path = trajectory.trace[:, :2]
-        axes.plot(*path.T, linewidth=1.2, **style)
-        axes.plot(*path[-1], ".", markersize=5, color=style["color"])
-        axes.set_aspect("equal")
-    else:
-        moving, steps = _moving(family), np.arange(len(trajectory.trace)) + (not family.trace_at_reset)
-        values = trajectory.trace.reshape(len(steps), -1)
-        axes.plot(steps, values if moving is None else values[:, :1], linewidth=0.9, **style)
-        if moving is not None:  # each trajectory has its own
-            axes.step(
-                steps, values[:, moving], where="mid", color=GOAL, linewidth=1.0, linestyle=style.get("linestyle")
-            )
-
-
-def _draw_target(axes, family: type[TaskFamily], task: np.ndarray, last: Trajectory) -> None:
-    """What the task is; where it moves, on the plane, the directions in force along the `last` trajectory."""
-    if _on_plane(family, last) and _moving(family) is not None:
-        angles = last.trace[:, _moving(family)]
-        for at in (0, *(np.flatnonzero(np.diff(angles)) + 1)):
-            _arrow(axes, last.trace[at, :2], angles[at])
-    elif family.target == "place":
-        axes.plot(*task, "*", markersize=11, color=GOAL)
-    elif family.target == "direction":
-        _arrow(axes, last.trace[0, :2], task[0])
-    elif family.target == "level" and _moving(family) is None:
-        axes.axhline(task[0], color=GOAL, linewidth=1.2)
-
-
-def _arrow(axes, start: np.ndarray, angle: float) -> None:
-    """Of one length on paper, whatever the scale: `angle` in rad."""
-    along = 30 * np.array([np.cos(angle), np.sin(angle)])  # points
-    style = {"arrowstyle": "<-", "color": GOAL, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", xy=start, xytext=along, textcoords="offset points", arrowprops=style)
-
-
-def _keys(family: type[TaskFamily]) -> tuple[list, list[str]]:
-    handles = [Line2D([], [], color=BEFORE, linestyle="--"), Line2D([], [], color=AFTER)]
-    labels = ["first trajectory: the task is unknown", "last trajectory"]
-    if family.target != "none" or _moving(family) is not None:
-        star = {"marker": "*", "linestyle": "", "markersize": 9} if family.target == "place" else {}
-        handles.append(Line2D([], [], color=GOAL, **star))
-        labels.append("the task, unseen by the agent")
-    return handles, labels
-
-
-def _ends(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory], list[Trajectory]]:
-    """Of every evaluation: the first trajectory, the last one."""
-    last = {trajectory.evaluation: trajectory for trajectory in trajectories}
-    return [trajectory for trajectory in trajectories if trajectory.number == 0], list(last.values())
-
-
-def _on_plane(family: type[TaskFamily], trajectory: Trajectory) -> bool:
-    """A family that names no columns is drawn by the shape of what it traces."""
-    if family.trace_columns:
-        return family.trace_columns[:2] == ("x", "y")
-    return trajectory.trace.shape[1:] == (2,) and len(family.parameter_names) == 2
-
-
-def _moving(family: type[TaskFamily]) -> int | None:
-    """The column of the trace that holds the target in force, where there is one."""
-    return next((k for k, name in enumerate(family.trace_columns) if name.startswith("target")), None)
-
-
-# --- a moving picture -------------------------------------------------------------------------------------------------
 
 
 def choose_backend() -> None:
@@ -190,7 +57,7 @@ def require_renderer(family: type[TaskFamily]) -> None:
 def animate(family: type[TaskFamily], task: np.ndarray, trajectories: Sequence[Trajectory], title: str) -> bytes:
     """GIF below MAX_BYTES: the first and the last of one run's trajectories on `task` (parameter,), step by step."""
     pair = [trajectories[0], trajectories[-1]]
-    if pair[0].qpos is None and not (_on_plane(family, pair[0]) and family.target == "place"):
+    if pair[0].qpos is None and not (on_plane(family, pair[0]) and family.target == "place"):
         raise InputError(
             f"There is no moving picture of {family.__name__}: a family needs qpos() and physics_model(), or a trace "
             "of positions on the plane with a goal there. Run without --video for tables and plot."
@@ -202,7 +69,7 @@ def animate(family: type[TaskFamily], task: np.ndarray, trajectories: Sequence[T
     stride, step_ms = (PHYSICS_STRIDE, STEP_MS) if physics else (1, PLANE_STEP_MS)
     length = max(len(trajectory.reward) for trajectory in pair)
     moments = [*range(0, length, stride), length]
-    drawn = [_render(family, t, moments) for t in pair] if physics else _plane(task, pair, moments)
+    drawn = [frames_of(family, t, moments) for t in pair] if physics else _plane(place(family, task), pair, moments)
     frames = [_compose(pictures, lines) for pictures in zip(*drawn, strict=True)]
     while len(gif := _encode(frames, stride * step_ms)) > MAX_BYTES and len(frames) > 2:
         frames, stride = [*frames[:-1:2], frames[-1]], 2 * stride
@@ -218,7 +85,7 @@ def still(family: type[TaskFamily], gif: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _render(family: type[TaskFamily], trajectory: Trajectory, moments: Sequence[int]) -> list[Image.Image]:
+def frames_of(family: type[TaskFamily], trajectory: Trajectory, moments: Sequence[int]) -> list[Image.Image]:
     """After so many steps each: the camera goes along with the first body, from the side."""
     import mujoco
 
@@ -242,7 +109,7 @@ def _render(family: type[TaskFamily], trajectory: Trajectory, moments: Sequence[
 
 
 def _plane(task: np.ndarray, pair: Sequence[Trajectory], moments: Sequence[int]) -> list[list[Image.Image]]:
-    """Of each of a pair, on one scale: the path until each moment, over the goal."""
+    """Of each of a pair, on one scale: the path until each moment, over the goal `task` (x, y)."""
     points = np.concatenate([task[None], *(trajectory.trace for trajectory in pair)])
     middle, reach = (points.max(0) + points.min(0)) / 2, max(0.6 * np.ptp(points, axis=0).max(), 0.1)
     return [[_walk(task, t, moment, middle, reach) for moment in moments] for t in pair]
