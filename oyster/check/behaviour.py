@@ -9,6 +9,7 @@ from itertools import product
 import torch
 
 from oyster.algorithms.pearl.contract import tasks_apart
+from oyster.algorithms.pearl.posterior import Posterior
 from oyster.algorithms.pearl.subject import TOLERANCE, Breach, Note, difference, gradients, listed, mode_name
 from oyster.check.practice import NET_SIZE, Candidate, Practice
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
@@ -73,7 +74,29 @@ def gradients_everywhere(subject: Candidate) -> str | Note:
 def tasks_kept_apart(subject: Candidate) -> str:
     for state in subject.states:
         seen = tasks_apart(subject, state)
+        if getattr(subject.construct(), "belief_to_act", None) is not None:
+            _acts_apart(subject, state)
     return seen
+
+
+def _acts_apart(subject: Candidate, state: dict[str, torch.Tensor] | None) -> None:
+    """The same of `belief_to_act`, whose random numbers are drawn alike whatever the contexts hold."""
+    context = subject.context(3, 8)
+    dull = context.clone()
+    dull[0, :, sum(subject.dims)] = 0.0  # the first task's rewards: nothing is known of it now
+    one, other = (
+        _without_first(subject.posterior(subject.construct(state=state).eval(), each, to_act=True))
+        for each in (context, dull)
+    )
+    if (moved := difference(one, other)) > TOLERANCE:
+        raise Breach(
+            f"belief_to_act: changing the context of task 0 moved the beliefs of the others by {moved:.1%}",
+            "work within a task, and draw as many random numbers whatever the contexts hold (torch.where chooses)",
+        )
+
+
+def _without_first(posterior: Posterior) -> Posterior:
+    return Posterior(*(None if part is None else part[1:] for part in posterior))
 
 
 def calls_apart(subject: Candidate) -> str:

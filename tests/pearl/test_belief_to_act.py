@@ -130,6 +130,19 @@ def test_check_asks_it_too(tmp_path, body, verdict):
     assert {finding.check: finding.verdict for finding in found}["belief to act"] == verdict
 
 
+def test_check_sees_one_task_move_anothers_belief(tmp_path):
+    body = "return input.new_zeros(len(input), self.output_size) + (input.sum() if input.shape[1] else 0)"
+    file = tmp_path / "acts.py"
+    text = (ENCODERS / "mlp.py").read_text()
+    file.write_text(
+        text.replace("    def reset(", f"    def belief_to_act(self, input):\n        {body}\n\n    def reset(")
+    )
+    params = load_params(ENCODERS.parent / "params.yaml")
+    found = check_encoder(file, params, environment="point-robot", preset="demo", num_steps=10, timing=False)
+    (finding,) = (finding for finding in found if finding.check == "tasks kept apart")
+    assert finding.verdict == "fail" and "belief_to_act" in finding.seen
+
+
 @pytest.mark.parametrize(
     ("encoder", "expected"), [("reward_pooling", ["attention", "reward_pooling"]), ("mlp", ["attention"])]
 )
