@@ -68,7 +68,7 @@ def standard_params(preset: str) -> Params:
 
 
 def _require_one_test(params: Params, grid: Grid, environment: str) -> None:
-    """InputError where an agent's settings cannot be used, or agents would meet other tasks."""
+    """InputError where an agent's settings cannot be used, agents would meet other tasks, or a family lacks them."""
     met: dict[str, dict] = {}
     for agent in grid.agents:
         s = trial_settings(params, environment=environment, agent=agent, seed=grid.seeds[0], preset=grid.preset)
@@ -78,6 +78,10 @@ def _require_one_test(params: Params, grid: Grid, environment: str) -> None:
                 f"{agent} and {grid.agents[0]} would meet other tasks on {environment} ({met[agent]}, "
                 f"{met[grid.agents[0]]}); give evaluation.{grid.preset}.{environment}."
             )
+    try:
+        load_family(environment).tasks(s.train_tasks, s.test_tasks, s.task_seed)
+    except ValueError as error:  # NumPy's, of a seed
+        raise InputError(f"{environment} cannot draw its tasks: task_seed {s.task_seed}: {error}.") from error
 
 
 # --- resolving --------------------------------------------------------------------------------------------------------
