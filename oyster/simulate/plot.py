@@ -138,7 +138,8 @@ def _keys(family: type[TaskFamily]) -> tuple[list, list[str]]:
     if family.target != "none" or _moving(family) is not None:
         star = {"marker": "*", "linestyle": "", "markersize": 9} if family.target == "place" else {}
         handles.append(Line2D([], [], color=GOAL, **star))
-        labels.append("what it should do, unseen by the agent" if _moving(family) else "the task, unseen by the agent")
+        what = "the task" if _moving(family) is None else "what it should do"
+        labels.append(f"{what}, unseen by the agent")
     return handles, labels
 
 
