@@ -9,8 +9,10 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache, cached_property
 from importlib.metadata import packages_distributions
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -195,11 +197,12 @@ def closure(files: Iterable[Path]) -> list[Path]:
 
 def _imported(file: Path) -> set[str]:
     """Every module that an import statement in a file may name, those inside of functions too."""
-    return _imported_by(file.read_bytes())
+    package = file.parent.relative_to(ROOT).parts if file.is_relative_to(ROOT) else ()
+    return _imported_by(file.read_bytes(), ".".join(package))
 
 
 @cache  # a trial looks three times: parsing takes long, and what is parsed has not changed
-def _imported_by(source: bytes) -> set[str]:
+def _imported_by(source: bytes, package: str) -> set[str]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):  # running it will say so
@@ -208,8 +211,10 @@ def _imported_by(source: bytes) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            with suppress(ImportError):  # relative, and above the top: running it will say so
+                module = resolve_name("." * node.level + (node.module or ""), package)
+                names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return names
 
 

@@ -128,6 +128,28 @@ def test_a_file_that_imports_in_a_circle_ends(tmp_path, monkeypatch):
     assert [file.name for file in found] == ["__init__.py", "a.py", "b.py"]
 
 
+def test_a_relative_import_is_followed(tmp_path, monkeypatch):
+    """As the files of an algorithm of one's own import each other."""
+    monkeypatch.setattr(keys, "ROOT", tmp_path)
+    files = {
+        "own/__init__.py": "",
+        "own/net/__init__.py": "",
+        "own/net/learner.py": "from . import heads\nfrom .loss import l2\nfrom ..shared import x\nfrom .... import up",
+        "own/net/heads.py": "",
+        "own/net/loss.py": "",
+        "own/shared.py": "from .net.late import x",
+        "own/net/late.py": "",
+        "own/net/unused.py": "",
+        "alone.py": "from . import own\nfrom .own import shared",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = {file.relative_to(tmp_path).as_posix() for file in closure([tmp_path / "own" / "net" / "learner.py"])}
+    assert found == set(files) - {"own/net/unused.py", "alone.py"}
+    assert closure([tmp_path / "alone.py"]) == [tmp_path / "alone.py"]  # no package: running it will say so
+
+
 def test_a_thousand_keys_take_no_time():
     tree = Tree()
     settings = [each.settings for each in trials(PARAMS, "benchmark")[::3]]  # of one seed
