@@ -61,6 +61,10 @@ def test_a_grid_of_before_is_read_with_the_preset_of_its_name(tmp_path):
     assert (shown.environments, shown.encoders, shown.seeds) == (grid.environments, grid.agents, grid.seeds)
 
 
+def test_what_is_no_grid_is_left_for_the_model_to_refuse():
+    assert grids_of_before({"grid": {"small": 3}}) == {"small": 3}
+
+
 def test_grids_of_now_stay_as_they_are():
     grids = {"small": {"preset": "demo"}}
     assert grids_of_before({"grids": grids}) == grids and grids_of_before({}) is None

@@ -38,6 +38,16 @@ def test_a_context_has_the_columns_that_the_settings_ask_for_and_the_steps_that_
         np.testing.assert_array_equal(np.concatenate(adapter.context[row]), expected)
 
 
+def test_while_it_explores_the_prior_is_drawn_again(monkeypatch):
+    agent = Agent(Linear(4, 4), 1, 2, 2, 8)
+    agent.exploration_trajectories = 3
+    monkeypatch.setattr(agent, "prior_again", lambda posterior: posterior._replace(mean=posterior.mean + 1))
+    adapter = agent.adapter(2, np.random.default_rng(0))
+    for number in range(3):
+        assert adapter.belief().mean.tolist() == [[number, number]] * 2
+        adapter.begin()
+
+
 @pytest.mark.parametrize("bottleneck", [True, False])
 @pytest.mark.parametrize("lengths", [[3, 3], [3, 5, 1]])
 @torch.no_grad()

@@ -8,8 +8,10 @@ import torch
 
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
+from oyster.runtime import seeds
 from oyster.runtime.checkpoint import Checkpoint, from_bytes, join, split, to_bytes
 from oyster.runtime.errors import TrialFailure
+from oyster.trial import training as module
 from oyster.trial.run import Trial
 from oyster.trial.training import Training
 
@@ -112,6 +114,41 @@ def test_a_restored_training_goes_on_to_the_same_numbers(assemble, iteration, st
     assert torch.equal(torch_state, torch.get_rng_state())
     assert alike(ended, capture(reference))
     assert fresh.start() == reference.start()
+    tasks = {"train_tasks": reference.train_tasks.tolist(), "test_tasks": reference.test_tasks.tolist()}
+    assert reference.start() == tasks | reference.learner.start() != tasks
+
+
+def test_it_tells_how_much_of_an_iteration_is_done(assemble):
+    training = assemble()
+    assert training.share == 0
+    told = {0: [], 1: [], 2: []}
+    for row in training.run(lambda present: told[present.iteration].append(present.share)):
+        assert training.share == 0 and row is training.rows[-1]
+        assert row._fields[3] == "meta_test_return" and row.meta_test_return == training.last_test.meta_test_return()
+    for shares in told.values():
+        assert shares and sorted(set(shares)) == shares and shares[0] > 0 and shares[-1] <= 1
+
+
+def test_a_failure_names_its_iteration(assemble):
+    training = assemble()
+    course = training.run()
+    next(course)
+    for parameter in training.agent.policy.parameters():
+        parameter.data.fill_(torch.nan)
+    with pytest.raises(TrialFailure) as caught:
+        next(course)
+    assert caught.value.iteration == 1
+
+
+def test_a_meta_test_draws_from_torchs_stream_of_its_iteration(assemble, monkeypatch):
+    training = assemble()
+    monkeypatch.setattr(module, "meta_test", lambda *_: torch.rand(3))
+    training.rows = [()]
+    before = torch.get_rng_state()
+    drawn = training.meta_test()
+    assert torch.equal(torch.get_rng_state(), before)
+    with seeds.separate_torch_stream(training.settings.seed, 2):
+        assert torch.equal(drawn, torch.rand(3))
 
 
 def test_everything_that_training_changes_is_held(assemble):
