@@ -108,14 +108,14 @@ def test_the_evaluation_is_the_presets_or_that_of_the_nearest_which_it_extends(t
 
     def and_none_for_all(params):
         change(params)
-        params["grids"] = {"demo": params["grids"]["demo"] | {"environments": ["cheetah-vel"]}}
-        named = {"cheetah-vel", "sparse-point-robot"}
+        params["grids"] = {"demo": params["grids"]["demo"] | {"environments": ["cheetah-dir"]}}
+        named = {"cheetah-dir", "sparse-point-robot"}
         for lines in (params["evaluation"][preset] for preset in ("demo", "benchmark")):
             for family in lines.keys() - named:
                 del lines[family]
 
     params = params_of(tmp_path, and_none_for_all)
-    assert evaluated_families(params, "smaller") == ["point-robot", "cheetah-vel", "sparse-point-robot"]
+    assert evaluated_families(params, "smaller") == ["point-robot", "cheetah-dir", "sparse-point-robot"]
 
 
 def test_agents_meet_the_tasks_of_the_preset_whatever_their_settings(tmp_path):
@@ -129,7 +129,7 @@ def test_agents_meet_the_tasks_of_the_preset_whatever_their_settings(tmp_path):
 def test_other_parts_of_the_file_change_nothing(tmp_path):
     def change(params):
         params["presets"] = EXTENDED
-        params["evaluation"]["demo"]["cheetah-vel"]["train_tasks"] = 3
+        params["evaluation"]["demo"]["sparse-point-robot"]["train_tasks"] = 3
         params["evaluation"]["benchmark"]["point-robot"]["train_tasks"] = 3
         params["agents"]["recurrent"] |= {"arguments": {"layers": 2}, "settings": {"net_size": 3}}
         params["grids"]["demo"]["seeds"] = [1]

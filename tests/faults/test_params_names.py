@@ -97,7 +97,7 @@ def test_unknown_names_and_keys_suggest_the_nearest(tmp_path):
         params["presets"]["compact"]["pearl"]["point-robt"] = {}
         params["presets"]["other"] = {"extends": "smal"}
         params["evaluation"]["dmo"] = {}
-        params["evaluation"]["demo"]["cheetah-vl"] = params["evaluation"]["demo"]["cheetah-vel"]
+        params["evaluation"]["demo"]["cheetah-vl"] = params["evaluation"]["demo"]["all"]
 
     with pytest.raises(InputError) as caught:
         load(tmp_path, misname)
