@@ -14,7 +14,6 @@ import gc
 import importlib
 import importlib.util
 import os
-import re
 import shlex
 import signal
 import sys
@@ -221,10 +220,16 @@ def survivors(path: str, jobs: int) -> tuple[int, list[str]]:
 
 
 def record(path: str, total: int, alive: int) -> None:
-    """Write a module's row into the table."""
+    """Write a module's row into the table, in place of its last one."""
     row = f"| {path} | {total} | {total - alive} | {100 * (total - alive) / total:.0f} % | {date.today()} |"
-    text = RECORD.read_text(encoding="utf-8")
-    RECORD.write_text(re.sub(rf"^\| {re.escape(path)} \|.*$", row, text, flags=re.MULTILINE), encoding="utf-8")
+    lines = RECORD.read_text(encoding="utf-8").splitlines()
+    rows = [number for number, line in enumerate(lines) if line.startswith("| oyster/")]
+    own = next((number for number in rows if lines[number].startswith(f"| {path} |")), None)
+    if own is None:
+        lines.insert(rows[-1] + 1, row)
+    else:
+        lines[own] = row
+    RECORD.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(row, flush=True)
 
 
