@@ -54,7 +54,8 @@ def _plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Tr
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(max(2.3 * columns, 4.0), 2.4 * rows + 1.2), dpi=110, layout="constrained")
-    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    alike = "variant" not in family.parameter_names  # else tasks differ in what is drawn, and in its unit
+    panels = list(figure.subplots(rows, columns, sharex=True, sharey=alike, squeeze=False).flat)
     for axes, task in zip(panels, shown, strict=False):
         ends = _ends([trajectory for trajectory in trajectories if trajectory.task == task])
         shown_ends = [group if _moving(family) is None else group[:1] for group in ends]
