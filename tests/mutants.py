@@ -53,8 +53,8 @@ TESTS = {
     "-k 'not seldom and not thirty and not thousand and not hostile and not none_and_one and not say_the_precision'",
     "oyster/trial/results.py": "tests/pearl/test_results.py",
     "oyster/trial/training.py": "tests/pearl/test_training_state.py tests/pearl/test_protocol_details.py",
-    "oyster/algorithms/pearl/learner.py": "tests/pearl/test_training_state.py tests/pearl/test_protocol.py "
-    "tests/pearl/test_protocol_details.py tests/pearl/test_ending_episodes.py",
+    "oyster/algorithms/pearl/learner.py": "tests/pearl/test_learner_parts.py tests/pearl/test_training_state.py "
+    "tests/pearl/test_protocol.py tests/pearl/test_protocol_details.py tests/pearl/test_ending_episodes.py",
     "oyster/algorithms/pearl/adapter.py": "tests/pearl/test_meta_test_parts.py tests/pearl/test_ending_episodes.py "
     "tests/pearl/test_protocol.py -k meta_test",
     "oyster/algorithms/pearl/encoder_state.py": "tests/pearl/test_encoder_memory.py",
