@@ -66,7 +66,7 @@ def test_outside_a_project_it_is_a_library(installed, tmp_path):
     code = """import sys, oyster
 agent = oyster.load(sys.argv[1], encoder=sys.argv[2])
 print(oyster.envs.make(agent.environment).reset()[0].shape, agent.adapter(3).belief().mean.shape)"""
-    places = (ROOT / "agents" / "point-robot.safetensors", ROOT / "encoders" / "mlp.py")
+    places = (ROOT / "agents" / "point-robot.safetensors", ROOT / "encoders" / "reward_pooling.py")
     done = run(tmp_path, sys.executable, "-c", code, *places, PYTHONPATH=str(installed))
     assert done.stdout.strip() == "(2,) (3, 5)", done.stderr
     done = run(
