@@ -351,3 +351,14 @@ def test_of_targets_that_move_one_trajectory_is_drawn(monkeypatch):
     runs = [plot.Trajectory(0, e, n, 0.0, np.zeros(20), trace, None) for e in range(4) for n in range(3)]
     plot.plot(family, np.array([[1.0]]), runs, "title")
     assert [(t.evaluation, t.number) for t in drawn] == [(0, 0), (0, 2)]
+
+
+@pytest.mark.parametrize(("name", "parameters", "shared"), [("cheetah-vel", 1, True), ("cheetah-multi-task", 2, False)])
+def test_tasks_share_an_axis_where_the_same_is_drawn_of_them(monkeypatch, name, parameters, shared):
+    panels = []
+    monkeypatch.setattr(plot, "draw", lambda axes, family, trajectory, style: panels.append(axes))
+    family = load_family(name)
+    trace = np.zeros((20, len(family.trace_columns)) if family.trace_columns else 20)
+    runs = [plot.Trajectory(task, 0, n, 0.0, np.zeros(20), trace, None) for task in range(2) for n in range(2)]
+    plot.plot(family, np.ones((2, parameters)), runs, "title")
+    assert panels[0].get_shared_y_axes().joined(panels[0], panels[-1]) is shared

@@ -6,44 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from oyster.algorithms.pearl.agent import Agent, encoder_sizes
 from oyster.algorithms.pearl.learner import Learner, load_sources, make_agent, transition_capacity
-from oyster.algorithms.pearl.settings import Settings
 from oyster.envs import load_family
-from oyster.grid import load_params, trial_settings
-from oyster.reproduce.keep import FOLDER
 from oyster.rl.replay import Positions
-from oyster.runtime import seeds
 from oyster.runtime.errors import TrialFailure
+from tests.pearl.test_protocol_details import make as make_training
 
 MLP = Path(__file__).resolve().parents[2] / "encoders" / "mlp.py"
 
 
-class Linear(nn.Linear):
-    def reset(self, num_tasks=1):
-        pass
-
-
-def settings_of(environment: str = "point-robot", **changes) -> Settings:
-    asked = {"environment": environment, "agent": "mlp", "seed": 0, "preset": "canary"}
-    resolved = trial_settings(load_params(FOLDER / "params.yaml"), **asked)
-    return Settings.model_validate(resolved.model_dump() | changes)
-
-
 def make(environment: str = "point-robot", **changes) -> Learner:
-    s, family = settings_of(environment, **changes), load_family(environment)
-    torch.manual_seed(0)
-    dims = family.observation_dim, family.action_dim
-    encoder = Linear(*encoder_sizes(*dims, s.latent_dim, s.use_information_bottleneck, s.use_next_obs_in_context))
-    agent = Agent.from_settings(encoder, s, family)
-    tasks = family.draw_tasks(s.train_tasks + s.test_tasks)[: s.train_tasks]
-    return Learner(s, agent, family, tasks, {name: seeds.generator(0, name) for name in seeds.STREAMS})
+    return make_training(environment, **changes)[0].learner
 
 
 def test_losses_that_are_not_finite_are_found_every_fifty_steps():
-    learner = make(num_train_steps_per_itr=60)
+    learner = make()
     learner._collect()
     learner.loss_sums.fill_(torch.nan)
     learner.steps_taken = 48
@@ -54,7 +32,7 @@ def test_losses_that_are_not_finite_are_found_every_fifty_steps():
 
 
 def test_losses_that_are_not_finite_are_found_at_an_iterations_end():
-    learner = make(num_train_steps_per_itr=3)
+    learner = make()
     course = learner.train()
     for _ in range(3):
         next(course)
@@ -100,7 +78,7 @@ def test_a_batch_has_a_familys_sizes_and_the_streams_noise():
 
 
 def test_without_a_context_z_comes_from_the_prior():
-    learner = make(use_information_bottleneck=True)
+    learner = make()
     belief = learner._infer(Positions(2), np.arange(2))
     assert belief.mean.abs().max() == 0 and (belief.variance == 1).all()
 
@@ -112,11 +90,11 @@ def test_the_capacity_is_all_that_can_be_collected():
         "num_steps_posterior": 0,
         "num_extra_rl_steps_posterior": 7,
     }
-    s = settings_of(**changes, num_initial_steps=45, num_iterations=2, train_tasks=4)
+    s = make(**changes, num_initial_steps=45, num_iterations=2, train_tasks=4).settings
     assert transition_capacity(s, 20) == 4 * (45 + 19) + 2 * 3 * ((30 + 19) + (7 + 19))
 
 
 def test_the_contracts_warnings_come_with_the_agent():
-    s = settings_of(encoder_arguments={"nobody_takes": 1})
+    s = make(encoder_arguments={"nobody_takes": 1}).settings
     agent = make_agent(s, load_family("point-robot"), load_sources(s, {"encoder": MLP}), torch.device("cpu"))
     assert any("nobody_takes" in warning for warning in agent.warnings)
