@@ -4,9 +4,11 @@ Only the networks that act are kept; the header says where they come from (oyste
 """
 
 import argparse
+import sys
 import tomllib
 from pathlib import Path
 
+from oyster.runtime.errors import InputError
 from oyster.trial.packed import ACTING, Packed, write_packed
 from oyster.trial.saved import find_saved
 from oyster.trial.saved_agent import read_weights
@@ -15,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pack(result: Path, out: Path) -> Packed:
-    """InputError where `result` holds no whole result, or its weights are not here."""
+    """InputError where `result` holds no whole result, its weights are not here, or `out` is no name of an agent."""
     saved = find_saved(result)
     state = read_weights(saved.weights)
     parts = list(dict.fromkeys(name.split(".")[0] for name in state))
@@ -36,5 +38,8 @@ if __name__ == "__main__":
     parser.add_argument("result", type=Path, help="as results/demo/point-robot/mlp/42")
     parser.add_argument("out", type=Path, help="as agents/point-robot.safetensors")
     given = parser.parse_args()
-    packed = pack(given.result, given.out)
+    try:
+        packed = pack(given.result, given.out)
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")
     print(f"{given.out}: {given.out.stat().st_size} bytes, meta-test return {packed.meta_test_return:.2f}")

@@ -1,5 +1,6 @@
 """oyster as a library: `load` gives a trained agent, which adapts to tasks that it has never met."""
 
+import warnings
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +26,13 @@ def load(place: str | PathLike, *, encoder: str | PathLike | None = None, device
     encoder: the encoder's name or file. Without it, the file of the recorded name in encoders/.
     device: where the encoder infers, `cpu`, `cuda` or `auto`. The policy always acts on the CPU.
 
-    InputError where the agent, its weights or its encoder's file are not there, or do not fit each other. Torch's
-    switches and random state are as before when this returns.
+    InputError where the agent, its weights or its encoder's file are not there, or do not fit each other. A warning
+    where that file is not the one that was trained. Torch's switches and random state are as before when this returns.
     """
     saved = find_saved(Path(place))
+    sources = saved.sources(encoder and str(encoder), lambda line: warnings.warn(line, stacklevel=4))
     with as_in_a_trial(saved.settings.threads), separate_torch_stream(saved.settings.seed):
-        trial, module = saved.load(saved.sources(encoder and str(encoder)), device)
+        trial, module = saved.load(sources, device)
     return TrainedAgent(saved, trial, module.eval())
 
 

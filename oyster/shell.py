@@ -9,7 +9,7 @@ import click
 
 from oyster.runtime.errors import InputError, MachineError, NotInstalled, TrialFailure, describe
 from oyster.runtime.files import printable
-from oyster.runtime.project import ENGINE
+from oyster.runtime.project import ENGINE, find_project
 
 
 class _UserPath(click.Path):
@@ -46,8 +46,9 @@ def names_of(of: str):
         from oyster.envs import families
         from oyster.grid import load_params
 
+        root = find_project(Path.cwd())
         try:
-            known = families() if of == "families" else getattr(load_params(), of)
+            known = families() if of == "families" else getattr(load_params(root / PARAMS_FILE), of) if root else ()
         except InputError:
             known = ()
         return [name for name in known if name.startswith(incomplete)]
@@ -85,6 +86,8 @@ class Group(click.Group):
                 f"The trial failed in iteration {failure.iteration}: {failure.reason}. Nothing was written. "
                 f"(--record-failure would make this failure the trial's result.)",
             )
+        except (KeyboardInterrupt, click.Abort):
+            _stop(130, "Stopped.")
         except MachineError as error:
             _stop(3, f"error: {error}")
         except MemoryError as error:

@@ -1,6 +1,7 @@
 """oyster as a library: a loaded agent acts as the recorded meta-test did, from a result's folder and from one file."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -281,3 +282,21 @@ def test_help_shows_what_there_is():
     shown = pydoc.render_doc(oyster, renderer=pydoc.plaintext)
     assert "load(place" in shown and "oyster.envs.make(name)" in shown and "_provide_rlkit" not in shown
     assert "InputError" in pydoc.render_doc(oyster.load, renderer=pydoc.plaintext)
+
+
+def test_another_encoder_file_than_the_trained_one_is_warned_of(tree, tmp_path):
+    source = find_encoder_file("recurrent")
+    other = tmp_path / "recurrent.py"
+    other.write_text(source.read_text() + "\n# edited\n")
+    with pytest.warns(UserWarning, match="recurrent.py is not the file that was trained"):
+        oyster.load(of(tree, "cheetah-vel"), encoder=other)
+
+
+def test_what_cannot_be_packed_is_told_and_leaves_the_old_file(tree, tmp_path):
+    (tmp_path / "agent.bin").write_text("old")
+    with pytest.raises(InputError, match=r"does not end in \.safetensors"):
+        pack(of(tree, "cheetah-vel"), tmp_path / "agent.bin")
+    assert (tmp_path / "agent.bin").read_text() == "old"
+    command = [sys.executable, "agents/pack.py", str(tmp_path), str(tmp_path / "agent.safetensors")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and "holds no whole result" in done.stderr

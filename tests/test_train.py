@@ -10,11 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from oyster.cli import main
 from oyster.grid import load_params, trials
-from oyster.key import Tree
+from oyster.key import Key, Tree
+from oyster.runtime.errors import InputError
 from oyster.runtime.key_file import find_key_file
+from oyster.runtime.records import WEIGHTS
 from oyster.status import sources_of
+from oyster.trial import command
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "faults" / "tiny.yaml"
@@ -175,3 +180,31 @@ def test_without_tensorboard_it_says_so(tmp_path):
     (tmp_path / "tensorboard.py").write_text("raise ImportError")
     done = train(tmp_path / "out", "--tensorboard", str(tmp_path / "events"), PYTHONPATH=str(tmp_path))
     assert done.returncode == 2 and "pip install tensorboard" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_a_copy_takes_the_place_of_no_other_files(trained, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other files \('chapter.tex'\)"):
+        command._copy(trained, tmp_path / "thesis", None, key())
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "mine"
+    command._copy(trained, tmp_path / "out", tmp_path / "weights", key())
+    assert find_key_file(tmp_path / "out").key == key() and (tmp_path / "weights" / WEIGHTS).is_file()
+
+
+def test_a_key_file_that_was_lost_knows_again_what_was_off_the_lock(trained, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(trained, out)
+    lost, recorded = find_key_file(out), json.loads((out / "provenance.json").read_text())
+    recorded["environment"]["off_lock"] = ["torch 2.12.0, locked 2.13.0"]
+    (out / "provenance.json").write_text(json.dumps(recorded))
+    lost.path.unlink()
+    assert command._found(Key(lost.key, lost.parts), command.Options(out), print)
+    assert find_key_file(out).off_lock == ["torch 2.12.0, locked 2.13.0"]
+
+
+@pytest.mark.parametrize("minutes", ["nan", "-1"])
+def test_minutes_between_checkpoints_are_a_number(tmp_path, minutes):
+    given = ["train", *map(str, NAMES), "--seed", "1", "--out", str(tmp_path / "out"), "--checkpoint-minutes", minutes]
+    done = CliRunner().invoke(main, given)
+    assert done.exit_code == 2 and "expected 0 or more" in done.output

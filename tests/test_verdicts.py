@@ -219,6 +219,8 @@ def test_results_are_found_below_and_drawn_without_repeats(tmp_path):
     for name in ("b", "a", "c/d"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "metrics.json").write_text("{}")
+    (tmp_path / "a.0123456789abcdef.partial" / "result").mkdir(parents=True)  # of a trial that runs
+    (tmp_path / "a.0123456789abcdef.partial" / "result" / "metrics.json").write_text("{}")
     names = [tmp_path / "a", tmp_path / "b", tmp_path / "c" / "d"]
     assert find_results(tmp_path, 3) == find_results(tmp_path, 9) == names
     assert find_results(tmp_path / "c") == [tmp_path / "c" / "d"] == find_results(tmp_path / "c" / "d")

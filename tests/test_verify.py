@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from oyster.algorithms.pearl import gradient_step
 from oyster.algorithms.pearl.settings import find_encoder_file
+from oyster.cli import main
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce import verify as verify_module
 from oyster.reproduce.comparison import compare
 from oyster.reproduce.keep import FOLDER
 from oyster.reproduce.verify import find_results, verify
-from oyster.runtime.errors import InputError
+from oyster.runtime.errors import InputError, TrialFailure
 from oyster.trial.run import CarriedKey, run_trial
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -220,3 +222,39 @@ def test_commit_uses_that_commits_code(result, tmp_path):
     assert committed.returncode == 0, committed.stderr + committed.stdout
     worktrees = subprocess.run(["git", "worktree", "list"], cwd=clone, capture_output=True, text=True).stdout
     assert len(worktrees.splitlines()) == 1
+
+
+def test_a_rerun_that_fails_is_different(result, monkeypatch):
+    def fails(*_):
+        raise TrialFailure("the encoder raised ValueError", 3)
+
+    monkeypatch.setattr(verify_module, "_rerun", fails)
+    verdict = verify(result, iterations=1, say=silent)
+    assert verdict.word == "different" and "fails in iteration 3: the encoder raised ValueError" in verdict.reason
+
+
+def test_one_result_that_cannot_be_tried_does_not_hide_another(tmp_path, monkeypatch):
+    for seed in "12":
+        (tmp_path / "results" / seed).mkdir(parents=True)
+        (tmp_path / "results" / seed / "metrics.json").write_text("{}")
+
+    def tried(folder, **_):
+        if folder.name == "1":
+            raise InputError("its encoder is not here")
+        return verify_module.Verdict(str(folder), "identical", "every file", {"verdict": "identical"})
+
+    monkeypatch.setattr(verify_module, "verify", tried)
+    certificate = tmp_path / "new" / "certificate.json"
+    command = ["verify", str(tmp_path / "results"), "--sample", "2", "--certificate", str(certificate)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2 and "its encoder is not here" in done.output and "IDENTICAL" in done.output
+    assert [each["verdict"] for each in json.loads(certificate.read_text())] == ["not tried", "identical"]
+
+
+def test_ctrl_c_says_so_by_its_exit_code(result, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verify_module, "verify", stopped)
+    done = CliRunner().invoke(main, ["verify", str(result)])
+    assert done.exit_code == 130 and "Stopped" in done.output

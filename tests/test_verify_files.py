@@ -163,8 +163,9 @@ def failed(tmp_path, monkeypatch) -> Path:
     return out
 
 
-def test_a_recorded_failure_holds(failed):
-    verdict = verify(failed, say=silent)
+@pytest.mark.parametrize("iterations", [None, 1, 2])  # it failed in the second
+def test_a_recorded_failure_holds(failed, iterations):
+    verdict = verify(failed, iterations=iterations, say=silent)
     assert (verdict.word, verdict.holds) == ("identical", True), verdict.reason
 
 

@@ -51,10 +51,10 @@ def keep(stale: list[Keyed], since: str | None, say: Callable[[str], None]) -> K
             try:
                 base = _base(each, since, trees)
                 _require_same_behaviour(each, base, trees)
+                _give_key(each, base, here)
             except InputError as error:
                 left[str(each.folder)] = str(error)
                 continue
-            _give_key(each, base, here)
             kept.append(str(each.folder))
     return Kept(kept, left)
 

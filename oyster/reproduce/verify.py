@@ -17,7 +17,7 @@ from oyster import algorithms
 from oyster.algorithms.settings import Settings
 from oyster.reproduce.comparison import Difference, compare, compare_starts
 from oyster.runtime import provenance
-from oyster.runtime.errors import InputError
+from oyster.runtime.errors import InputError, TrialFailure
 from oyster.runtime.files import file_sha256
 from oyster.runtime.key_file import differing, find_key_file, place_of
 from oyster.runtime.records import WEIGHTS, find_weights, problems, read_json, write_csv, write_json
@@ -78,6 +78,8 @@ def verify(
     Raises InputError where the folder holds no result or the encoder file that made it is not here.
     """
     recorded, settings = read_verifiable(result)
+    if iterations is not None and _failed_within(result, iterations):
+        iterations = None  # as many as there were
     hashes = check_hashes(result)
     say(f"{result}: {_in_words(hashes)}; re-creating {'all' if iterations is None else iterations} iterations")
     if altered := [path for path, state in hashes.items() if state == "differs"]:
@@ -94,7 +96,11 @@ def verify(
                 f"Verify with the code of that commit: --commit {recorded['commit']}"
             )
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        recreated = _rerun(settings, sources, Path(folder) / "result", iterations, device)
+        try:
+            recreated = _rerun(settings, sources, Path(folder) / "result", iterations, device)
+        except TrialFailure as failure:
+            reason = f"re-created, it fails in iteration {failure.iteration}: {failure.reason}"
+            return _verdict(result, "different", reason, recorded, None, hashes, iterations, None)
         here = json.loads((recreated / "provenance.json").read_text())
         other_kind = provenance.differing_kind(recorded, here)
         difference = first_difference(result, recreated, iterations)
@@ -122,7 +128,8 @@ def verify(
 
 def find_results(folder: Path, sample: int | None = None) -> list[Path]:
     """The folders below (or at) `folder` that hold a result; `sample` of them drawn at random, where given."""
-    found = sorted(path.parent for path in folder.rglob("metrics.json"))
+    places = sorted(path.parent for path in folder.rglob("metrics.json"))
+    found = [place for place in places if not any(part.endswith(".partial") for part in place.parts)]
     if not found:
         raise InputError(
             f"{folder} holds no result: no metrics.json there or below. Give a folder as results/benchmark."
@@ -130,6 +137,12 @@ def find_results(folder: Path, sample: int | None = None) -> list[Path]:
     if sample is None and len(found) > 1:
         raise InputError(f"{folder} holds {len(found)} results. Give one of them, or --sample N to draw some.")
     return found if sample is None else sorted(random.SystemRandom().sample(found, min(sample, len(found))))
+
+
+def _failed_within(result: Path, iterations: int) -> bool:
+    """Whether the trial's recorded failure came before so many iterations had ended."""
+    failure = read_json(result / "metrics.json").get("failure")
+    return isinstance(failure, dict) and (failure.get("iteration") or 0) < iterations
 
 
 def _rerun(settings: Settings, sources: Mapping[str, Path], out: Path, iterations: int | None, device: str) -> Path:

@@ -14,7 +14,16 @@ from oyster.key import Key, Tree, differences
 from oyster.runtime.destination import exclusive, remove
 from oyster.runtime.errors import InputError, Stopped
 from oyster.runtime.key_file import SUFFIX, KeyFile, differing, find_key_file, write_key_file
-from oyster.runtime.records import RESULT_FILES, WEIGHTS, find_weights, is_whole, publish, read_json, scratch_folder
+from oyster.runtime.records import (
+    RESULT_FILES,
+    WEIGHTS,
+    check_destination,
+    find_weights,
+    is_whole,
+    publish,
+    read_json,
+    scratch_folder,
+)
 
 RESULTS = Path("results")
 OFF_LOCK = "OYSTER_OFF_LOCK"
@@ -138,7 +147,7 @@ def _found(key: Key, options: Options, say: Callable[[str], None]) -> bool:
         return True
     if find_key_file(out) is None and _is_recorded_of(key, out, options.weights):
         files = [*(out / name for name in RESULT_FILES), (options.weights or out) / WEIGHTS]
-        write_key_file(out, key.text, key.parts, files)
+        write_key_file(out, key.text, key.parts, files, off_lock=_recorded_off_lock(out))
         say(f"{out} holds the result of this key already; its key file was missing.")
         return True
     for path in sorted(RESULTS.glob(f"*/*/*/*/{key.text}{SUFFIX}")):
@@ -165,7 +174,14 @@ def _is_recorded_of(key: Key, out: Path, weights: Path | None) -> bool:
     return read_json(out / "provenance.json").get("key") == key.text
 
 
+def _recorded_off_lock(out: Path) -> list[str]:
+    """What provenance says of it, as the key file that is lost did."""
+    environment = read_json(out / "provenance.json").get("environment")
+    return (environment.get("off_lock") or []) if isinstance(environment, dict) else []
+
+
 def _copy(source: Path, out: Path, weights: Path | None, key: str) -> None:
+    check_destination(out, weights, replace=True)
     scratch = scratch_folder(out, key)
     with exclusive(scratch):
         result = scratch / "result"

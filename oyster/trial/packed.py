@@ -4,6 +4,7 @@ A safetensors file. Its header has one entry, `oyster`, which is JSON: Packed sa
 header of several is written in an order that changes from run to run.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def read_packed(place: Path) -> Packed:
 
 
 def write_packed(place: Path, packed: Packed, state: dict[str, Any]) -> None:
-    """`state`: the agent's weights, of which the acting parts are kept. The same bytes for the same arguments."""
+    """`state`: the agent's weights, of which the acting parts are kept. The same bytes for the same arguments.
+
+    InputError where `place` does not end in .safetensors, by which such a file is known.
+    """
+    if place.suffix != ".safetensors":
+        raise InputError(f"{str(place)!r} does not end in .safetensors. Give a name as agents/point-robot.safetensors.")
     kept = {name: value.contiguous() for name, value in state.items() if name.split(".")[0] in packed.acting}
-    place.write_bytes(save(kept, {ENTRY: packed.model_dump_json(exclude_unset=True)}))
+    scratch = place.with_name(f"{place.name}.partial")
+    scratch.write_bytes(save(kept, {ENTRY: packed.model_dump_json(exclude_unset=True)}))
+    os.replace(scratch, place)
