@@ -14,8 +14,8 @@ if config:
 try:
     PARAMS, TREE = load_params(), Tree()
     TRIALS = {grid: keyed_trials(PARAMS, grid, TREE) for grid in PARAMS.grids}
-    for trials in TRIALS.values():
-        require_whole(trials)
+    REPORTS = {grid: f"reports/{grid}/{report_key(PARAMS, grid, TRIALS[grid], TREE).text}.key.json" for grid in TRIALS}
+    require_whole([*(each.key_file for trials in TRIALS.values() for each in trials), *map(Path, REPORTS.values())])
 except InputError as error:
     sys.exit(f"error: {error}")
 
@@ -25,7 +25,6 @@ RECORD = Path("docker/environment.json")  # of another runtime or lock: made ane
 STATE = [PARAMS.runtime.encode(), *(path.read_bytes() for path in map(Path, [*DOCKER, RECORD]) if path.exists())]
 ENVIRONMENT = f".pipeline/environment-{hashlib.sha256(bytes().join(STATE)).hexdigest()[:16]}.done"
 RESULT = "results/{grid}/{env}/{agent}/{seed}"
-REPORTS = {grid: f"reports/{grid}/{report_key(PARAMS, grid, TRIALS[grid], TREE).text}.key.json" for grid in TRIALS}
 NEW = [*(each.key_file for each in TRIALS.get("benchmark", [])), Path(REPORTS.get("benchmark", "none"))]
 NEW = [path for path in NEW if not path.exists()]  # what DVC is told of at the end
 

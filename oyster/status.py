@@ -82,12 +82,12 @@ def write_keys(params: Params, grid: str, path: Path) -> None:
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
-def require_whole(keyed: Iterable[Keyed]) -> None:
-    """InputError where a key file is there and its result is not, as a copy that was cut short leaves it."""
-    for each in keyed:
-        if each.key_file.exists() and (wrong := missing_or_cut(_read(each.folder))):
+def require_whole(key_files: Iterable[Path]) -> None:
+    """InputError where a key file is there and what it lists is not, as a copy that was cut short leaves it."""
+    for path in key_files:
+        if path.exists() and (wrong := missing_or_cut(_read(path.parent))):
             raise InputError(
-                f"{each.folder} carries its key, and {wrong[0]}. Copy it again, restore it by git, or remove it."
+                f"{path.parent} carries its key, and {wrong[0]}. Copy it again, restore it by git, or remove it."
             )
 
 
@@ -181,15 +181,15 @@ def summary(found: list[State]) -> list[str]:
     left = [each for each in found if each.word not in DONE]
     if not left:
         return lines
-    seconds = [each.seconds if each.word == TRAINING else _typical(each, found, "seconds") for each in left]
+    begun = (TRAINING, INTERRUPTED)  # of which `seconds` are those that are left
+    seconds = [each.seconds if each.word in begun and each.seconds else _typical(each, found) for each in left]
     known = [value for value in seconds if value is not None]
     if not known:
         return [*lines, f"{len(left)} trials to do; how long is not known: none of this grid has been measured."]
     total = sum(known) * len(left) / len(known)
     memory = max((each.memory_mb or 0 for each in found), default=0)
     size = max((each.bytes or 0 for each in found), default=0)
-    running = counts.get(TRAINING, 0)
-    at_once = running or os.cpu_count() or 1
+    at_once = min(counts.get(TRAINING) or os.cpu_count() or 1, len(left))
     lines.append(
         f"{len(left)} trials to do: about {total / 3600:.1f} core-hours, {in_words(total / at_once)} with {at_once} at "
         f"a time; up to {memory:.0f} MB of memory each, {size * len(left) / 1e6:.0f} MB of disk"
@@ -197,16 +197,14 @@ def summary(found: list[State]) -> list[str]:
     return lines
 
 
-def _typical(wanted: State, found: list[State], name: str) -> float | None:
-    """Of trials of its environment and agent; else of its environment; else of any."""
+def _typical(wanted: State, found: list[State]) -> float | None:
+    """Seconds of the trials of its environment and agent; else of its environment; else of any."""
     environment, agent, _ = wanted.keyed.trial.identity
     for same in (lambda e, a: (e, a) == (environment, agent), lambda e, a: e == environment, lambda e, a: True):
         values = [
-            value
+            each.seconds
             for each in found
-            if each.word in (*DONE, STALE)
-            and same(*each.keyed.trial.identity[:2])
-            and (value := getattr(each, name)) is not None
+            if each.word in (*DONE, STALE) and same(*each.keyed.trial.identity[:2]) and each.seconds is not None
         ]
         if values:
             return statistics.fmean(values)

@@ -13,11 +13,13 @@ from oyster import status as module
 from oyster.cli import main
 from oyster.grid import load_params
 from oyster.key import Tree
-from oyster.report.commands import beside
+from oyster.report.commands import beside, paper
 from oyster.report.commands import build as build_report
 from oyster.runtime.destination import exclusive
-from oyster.runtime.key_file import find_key_file
+from oyster.runtime.errors import InputError
+from oyster.runtime.key_file import find_key_file, write_key_file
 from oyster.runtime.records import scratch_folder, write_csv, write_json
+from oyster.shell import names_of
 from oyster.status import (
     FAILED,
     INTERRUPTED,
@@ -30,6 +32,7 @@ from oyster.status import (
     State,
     in_words,
     keyed_trials,
+    require_whole,
     states,
     summary,
 )
@@ -135,12 +138,15 @@ def test_what_is_left_in_hours(here, monkeypatch):
     measured = first._replace(seconds=7200.0, memory_mb=500.0, bytes=2_000_000)
     assert summary([measured, second]) == [
         "1 up to date, 1 not run of 2 trials",
-        "1 trials to do: about 2.0 core-hours, 30 min with 4 at a time; up to 500 MB of memory each, 2 MB of disk",
+        "1 trials to do: about 2.0 core-hours, 2.0 h with 1 at a time; up to 500 MB of memory each, 2 MB of disk",
     ]
     assert summary([measured]) == ["1 up to date of 1 trials"]
     assert "how long is not known" in summary([second])[1]
     half = State(second.keyed, TRAINING, "", seconds=3600.0)
     assert "about 1.0 core-hours, 60 min with 1 at a time" in summary([measured, half])[1]
+    stopped = half._replace(word=INTERRUPTED)
+    assert "about 1.0 core-hours" in summary([measured, stopped])[1] and "1.0 core-hours" in summary([stopped])[1]
+    assert "8.0 core-hours, 2.0 h with 4 at a time" in summary([measured, *[second] * 4])[1]
     assert [in_words(seconds) for seconds in (20, 600, 7200)] == ["20 s", "10 min", "2.0 h"]
 
 
@@ -216,3 +222,44 @@ def test_a_report_with_another_grid_beside_it(here, params, tmp_path):
     (words,) = build_report("mine", tmp_path / "elsewhere", tmp_path / "page", None, params)
     assert words.endswith("1 of 1 trials of grids.mine finished, 1 trials beside them")
     assert "of these stand beside" in (tmp_path / "page" / "index.html").read_text()
+
+
+def test_a_report_of_a_part_of_its_grid_carries_no_key(here):
+    """Else the pipeline would take it for the whole one, and never make that."""
+    build_report("tiny", None, None, None, TINY)
+    report = Path("reports/tiny")
+    assert (report / "index.html").is_file() and not list(report.glob("*.key.json"))
+    second = keyed_trials(load_params(TINY), "tiny")[1]
+    shutil.copytree(here, second.folder)
+    old = find_key_file(second.folder)
+    write_key_file(second.folder, second.key.text, second.key.parts, [second.folder / "metrics.json"])
+    old.path.unlink()
+    build_report("tiny", None, None, None, TINY)
+    found = find_key_file(report)
+    assert {"index.html", "headline.md", "results.parquet"} <= set(found.files)
+    require_whole([found.path])
+    (report / "index.html").unlink()
+    with pytest.raises(InputError, match=r"carries its key, and index\.html is missing"):
+        require_whole([found.path])
+
+
+def test_two_reports_of_one_folder_wait_for_each_other(here):
+    with exclusive(scratch_folder(Path("reports/tiny").resolve())), pytest.raises(InputError, match="Another process"):
+        build_report("tiny", None, None, None, TINY)
+
+
+def test_what_a_paper_takes_from_stale_results_is_said(here):
+    stale = find_key_file(here)
+    text = stale.path.read_text().replace(stale.key, "0" * 16)
+    stale.path.unlink()
+    (here / f"{'0' * 16}.key.json").write_text(text)
+    said = paper("tiny", None, Path("paper"), TINY)
+    assert any(
+        "results/tiny/point-robot/mlp/1" in line or "tiny/point-robot/mlp/1 is stale" in line for line in said[1:]
+    )
+
+
+def test_names_are_completed_in_a_folder_of_the_project(monkeypatch):
+    monkeypatch.chdir(ROOT / "docs")
+    assert names_of("grids")(None, None, "bench") == ["benchmark"]
+    assert "recurrent" in names_of("agents")(None, None, "rec")

@@ -26,12 +26,13 @@ LAST_ITERATIONS = 5
 
 def page_context(results: Results) -> dict:
     """The variables of answer.html.j2, comparisons.html.j2 and published.html.j2."""
-    every = pairs.every_pair(results)
+    every, last5 = pairs.every_pair(results), pairs.every_pair(results, LAST5)
     return {
         "precision": tables.precision(results.trials),
         "verdict": verdict.verdict(results, every),
+        "otherwise": verdict.otherwise(every, last5),
         "answer": answer(results),
-        "comparisons": comparisons(results, every),
+        "comparisons": comparisons(results, every, last5),
         "published": published.page_context(results),
     }
 
@@ -41,13 +42,14 @@ def answer(results: Results) -> dict:
 
     rows: encoder, cells (as `_cell` gives them). references: in the table's order what needs no training, by column.
     no_better: sentences about agents that return no more than who needs no context. methods: what the intervals are.
-    unranked: whether no cell has a rank.
+    unranked: whether no cell has a rank. num_tasks: test tasks by environment.
     """
     environments = results.grid.environments
     columns = [(name, pairs.environment_cells(results, name), False) for name in environments]
     if len(environments) > 1:
         columns.append((AGGREGATE, pairs.aggregate_cells(results), True))
-    seeds, curves = dict(list(results.trials.groupby(TRIAL[:2], sort=False))), results.curves()
+    trials, curves = dict(list(results.trials.groupby(TRIAL[:2], sort=False))), results.curves()
+    none = results.trials.head(0)  # of an agent that stands beside the grid, elsewhere than there
     rows = {encoder: [] for encoder in results.grid.encoders}
     for name, cells, is_aggregate in columns:
         ranks = pairs.ranks(cells, pairs.pairs(cells))
@@ -59,7 +61,8 @@ def answer(results: Results) -> dict:
                 strata = zip(environments, cell.strata, strict=False)  # there is none where it could not be formed
                 entry["scores"] = [{"environment": place, "values": stratum.tolist()} for place, stratum in strata]
             else:
-                entry["seeds"] = list(_seeds(seeds[name, cell.encoder], curves))
+                planned = trials.get((name, cell.encoder), none)
+                entry |= {"planned": len(planned), "seeds": list(_seeds(planned, curves))}
             rows[cell.encoder].append(entry)
     entries = [entry for row in rows.values() for entry in row]
     return {
@@ -70,7 +73,7 @@ def answer(results: Results) -> dict:
         "no_better": no_better(results),
         "methods": sorted({entry["method"] for entry in entries if entry["low"] is not None}),
         "unranked": not any(entry["rank"] for entry in entries),
-        "seeds_planned": len(results.grid.seeds),
+        "num_tasks": results.task_returns.groupby("environment").task.nunique().to_dict(),
     }
 
 
@@ -99,17 +102,18 @@ def no_better(results: Results) -> list[dict[str, str]]:
         cells = [cell for cell in pairs.environment_cells(results, name) if cell.n]
         below = [cell.encoder for cell in cells if not cell.estimate.value > fixed]
         if below:
-            said = f"{words.listed(below)} return{'s' if len(below) == 1 else ''} no more than"
-            said = "no agent returns more than" if len(below) == len(cells) else said
-            text = f"On {name} {said} the reference policy Best fixed ({words.number(fixed)})."
+            who = "no agent is above" if len(below) == len(cells) else f"{words.listed(below)} is not above"
+            who = who.replace(" is not", " are not") if len(cells) > len(below) > 1 else who
+            text = (
+                f"On {name} the mean return of {who} that of the reference policy Best fixed ({words.number(fixed)})."
+            )
             sentences.append({"environment": name, "text": text})
     return sentences
 
 
-def comparisons(results: Results, every: pd.DataFrame | None = None) -> dict:
+def comparisons(results: Results, every: pd.DataFrame, last5: pd.DataFrame) -> dict:
     """groups: an environment each, and the aggregate, with its pairs in words; last5: what the last iteration's
-    noise does to them. every: `pairs.every_pair`, where it is known already."""
-    every = pairs.every_pair(results) if every is None else every
+    noise does to them. every, last5: `pairs.every_pair` of the last return, and of the mean of the last five."""
     places = [(name, "return") for name in results.grid.environments]
     places += [(AGGREGATE, "normalised score")] if len(places) > 1 else []
     return {
@@ -118,7 +122,7 @@ def comparisons(results: Results, every: pd.DataFrame | None = None) -> dict:
             for name, scale in places
         ],
         "baseline": BASELINE,
-        "last5": _last5(results, every),
+        "last5": _last5(results, every, last5),
     }
 
 
@@ -216,9 +220,9 @@ def _group(name: str, group: pd.DataFrame) -> dict:
     }  # fmt: skip
 
 
-def _last5(results: Results, every: pd.DataFrame) -> dict:
+def _last5(results: Results, every: pd.DataFrame, again: pd.DataFrame) -> dict:
     """rows of `stability`, and sentences about what averaging five iterations changes."""
-    frame, again = stability(results), pairs.every_pair(results, LAST5)
+    frame = stability(results)
     every, again = (pairs_[pairs_.scale == "return"] for pairs_ in (every, again))
     sentences = []
     for name in results.grid.environments:

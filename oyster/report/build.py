@@ -1,7 +1,9 @@
 """Build a folder: read, compute, draw, write into a folder beside it, then swap that in whole."""
 
 import shlex
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +13,10 @@ from oyster.report.figures import FIGURES, FigureSpec, Svg
 from oyster.report.read.grid import Grid
 from oyster.report.read.results import Results, load
 from oyster.report.text import plain
-from oyster.runtime.destination import partial, require_free, swap
+from oyster.runtime.destination import exclusive, remove, require_free, swap
+from oyster.runtime.files import sync_tree
 from oyster.runtime.key_file import write_key_file
+from oyster.runtime.records import scratch_folder
 
 # What a report's folder may hold, hence may lose; `figures` is of reports of before.
 REPORT = ("index.html", "tables", "figures", "headline.md", "headline.tex", "results.parquet", "*.key.json")
@@ -35,13 +39,28 @@ def build(
     results = load(results_folder, grid, remarks, outdated)
     drawn = draw(results)
     command = plain(shlex.join(["python", "-m", "oyster", "report", grid.name]))
-    staged = partial(out)
-    taken = paper.write_all(results, staged)
-    (staged / "index.html").write_text(page.render(results, drawn, taken, command), encoding="utf-8", newline="")
-    if key:
-        write_key_file(staged, key.text, key.parts, [staged / "index.html"])
-    swap(staged, out)
+    with filling(out) as staged:
+        taken = paper.write_all(results, staged)
+        (staged / "index.html").write_text(page.render(results, drawn, taken, command), encoding="utf-8", newline="")
+        if key:
+            write_key_file(staged, key.text, key.parts, sorted(filter(Path.is_file, staged.iterdir())))
     return results
+
+
+@contextmanager
+def filling(out: Path) -> Iterator[Path]:
+    """An empty folder to fill, which then takes the place of `out`. InputError where another process fills one."""
+    scratch = scratch_folder(out)
+    with exclusive(scratch):
+        try:
+            staged = scratch / "report"
+            shutil.rmtree(staged, ignore_errors=True)  # of a process that was killed
+            staged.mkdir()
+            yield staged
+            sync_tree(staged)
+            swap(staged, out)
+        finally:
+            remove(scratch)
 
 
 def build_paper(grid: Grid, results_folder: Path, out: Path) -> list[str]:
@@ -53,9 +72,8 @@ def build_paper(grid: Grid, results_folder: Path, out: Path) -> list[str]:
     out = out.resolve()
     require_free("--paper", out, ours)
     drawn = draw(results)
-    staged = partial(out)
-    paper.write_paper(results, drawn, staged)
-    swap(staged, out)
+    with filling(out) as staged:
+        paper.write_paper(results, drawn, staged)
     return sorted(path.name for path in out.iterdir())
 
 

@@ -1,7 +1,5 @@
 """What `oyster report` does: a page from results, files for a paper, or two commits' results beside each other."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from oyster.grid import Params, find_grid, load_params
@@ -9,33 +7,51 @@ from oyster.key import Tree
 from oyster.report.build import build as build_report
 from oyster.report.build import build_paper
 from oyster.report.compare.side_by_side import side_by_side as compare
-from oyster.report.read.grid import InputError, read_grid
+from oyster.report.read.grid import read_grid
 from oyster.report.text import shown
+from oyster.runtime.errors import InputError
 from oyster.runtime.records import read_json
-from oyster.status import DONE, MISSING, NO_KEY, SPOILT, STALE, keyed_trials, report_key, state
+from oyster.status import (
+    DONE,
+    INTERRUPTED,
+    MISSING,
+    NO_KEY,
+    SPOILT,
+    STALE,
+    TRAINING,
+    State,
+    keyed_trials,
+    report_key,
+    state,
+)
+
+UNFINISHED = (MISSING, TRAINING, INTERRUPTED)
 
 
 def build(name: str, results: Path | None, out: Path | None, expected: str | None, params: Path) -> list[str]:
     """Write the report of one grid. InputError where `expected` is not the report's key."""
     read = load_params(params)
     tree = Tree()
-    key = report_key(read, name, keyed_trials(read, name, tree), tree)
+    keyed = keyed_trials(read, name, tree)
+    key = report_key(read, name, keyed, tree)
     if expected is not None:
         if expected.endswith(".json"):
             expected = str(read_json(Path(expected)).get("report"))
         if key.text != expected:
+            came = " or a result of a grid beside it came in" if find_grid(read, name).beside else ""
             raise InputError(
                 f"The pipeline asks for the report's key {expected}, and the tree gives {key.text}: something was "
-                "edited in between. Run the same command again."
+                f"edited in between{came}. Run the same command again."
             )
     out = out or Path("reports") / name
     place = Path("results") / name
     others, remarks = beside(read, name, tree)
     grid = read_grid(params, name).with_beside(others)
-    # Of results elsewhere the tree asks no keys.
-    outdated = _outdated(read, name, tree) if results in (None, place) else []
-    with refusals():
-        loaded = build_report(grid, results or place, out, key, remarks, outdated)
+    # Of results elsewhere the tree asks no keys, and their report is not the one that a pipeline looks for. Nor is one
+    # of a part of the grid: with its key there, the whole one would never be made.
+    found = [state(each) for each in keyed] if results in (None, place) else []
+    whole = bool(found) and all(each.word not in UNFINISHED for each in found)
+    loaded = build_report(grid, results or place, out, key if whole else None, remarks, _outdated(found))
     own = loaded.trials[: len(grid.own_trials())]
     finished = int((own.status == "finished").sum())
     words = f"{shown(out / 'index.html')}: {finished} of {len(own)} trials of grids.{shown(name)} finished"
@@ -44,12 +60,14 @@ def build(name: str, results: Path | None, out: Path | None, expected: str | Non
 
 def paper(name: str, results: Path | None, out: Path, params: Path) -> list[str]:
     """Write one grid's figures and tables for a paper."""
-    others, _ = beside(load_params(params), name, Tree())
+    read, tree, place = load_params(params), Tree(), Path("results") / name
+    others, remarks = beside(read, name, tree)
     grid = read_grid(params, name).with_beside(others)
-    with refusals():
-        names = build_paper(grid, results or Path("results") / name, out)
+    own = [state(each) for each in keyed_trials(read, name, tree)] if results in (None, place) else []
+    names = build_paper(grid, results or place, out)
     figures, tables = (sum(name.endswith(form) for name in names) for form in (".pdf", ".tex"))
-    return [f"{shown(out)}: {figures} figures as SVG and PDF, {tables} tables as LaTeX and Markdown"]
+    written = f"{shown(out)}: {figures} figures as SVG and PDF, {tables} tables as LaTeX and Markdown"
+    return [written, *(f"note: {line}" for line in [*_outdated(own), *remarks])]
 
 
 def beside(params: Params, name: str, tree: Tree) -> tuple[dict[tuple[str, str, int], str], list[str]]:
@@ -77,9 +95,8 @@ def beside(params: Params, name: str, tree: Tree) -> tuple[dict[tuple[str, str, 
     return found, remarks
 
 
-def _outdated(params: Params, name: str, tree: Tree) -> list[str]:
+def _outdated(found: list[State]) -> list[str]:
     """Of the grid's own results those that are not what it asks for now, which are shown all the same."""
-    found = [state(each) for each in keyed_trials(params, name, tree)]
     odd = [each for each in found if each.word in (STALE, SPOILT, NO_KEY) or "not of the lock" in each.why]
     return [f"{each.keyed.trial.place} is {each.word} ({each.why})." for each in odd]
 
@@ -87,17 +104,6 @@ def _outdated(params: Params, name: str, tree: Tree) -> list[str]:
 def side_by_side(name: str, revisions: tuple[str, str], out: Path | None) -> list[str]:
     """Write a page about one grid's results at two commits: which cells moved, and whether by more than noise."""
     out = out or Path("reports") / "compared"
-    with refusals():
-        cells = compare(Path(), revisions, name, out)
+    cells = compare(Path(), revisions, name, out)
     moved = [f"{shown(cell.environment)}, {shown(cell.encoder)}: {cell.verdict}" for cell in cells]
     return [*moved, f"{shown(out / 'index.html')}: {shown(revisions[0])} beside {shown(revisions[1])}"]
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """A folder that may not be written, a disk that is full: said in a line, with exit code 2."""
-    try:
-        yield
-    except OSError as error:
-        what = f"{shown(error.filename)}: {error.strerror}"
-        raise InputError(f"{what}. Give a place that can be read and written.") from error

@@ -54,7 +54,7 @@ def _unfinished(results: Results) -> Notice:
     parts = [f"{counts[status]} {word}" for status, word in UNFINISHED.items() if counts.get(status)]
     return Notice(
         f"{len(tables.gaps(results.trials))} of {len(results.trials)} trials gave no return: {', '.join(parts)}.",
-        ["No mean counts them."] if parts else [],
+        ["No mean, test or rank counts them: an agent that fails often looks better than it is."] if parts else [],
         ("gaps", "each with its reason"),
     )
 

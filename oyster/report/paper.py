@@ -247,7 +247,9 @@ def _estimate(cell: pd.Series) -> str:
 
 
 def _caption_of_cells(results: Results) -> str:
-    return f"Meta-test return: mean over seeds and its 95 % interval.{_made(results)}"
+    tasks = results.task_returns.groupby("environment").task.nunique().unique()
+    told = f" All meet the same {' or '.join(f'{count:.0f}' for count in tasks)} test tasks." if len(tasks) else ""
+    return f"Return of the last meta-test: mean over seeds and its 95 % interval.{told}{_made(results)}"
 
 
 def _made(results: Results) -> str:

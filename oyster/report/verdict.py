@@ -1,5 +1,6 @@
-"""The verdict: what the comparisons say, in one sentence. It says no more than the pairs do, and all that they do.
+"""The verdict: what the comparisons say, in one sentence; and whether a steadier measure says otherwise.
 
+The sentence says no more than the pairs do, and all that they do.
 A sentence that would be too long names fewer agents: first only the one ahead, then how many pairs differ.
 """
 
@@ -35,6 +36,33 @@ def verdict(results: Results, every: pd.DataFrame) -> str:
         if len(form.split()) <= WORDS:
             return _capital(form)
     return f"{counted}, {_where(list(dict.fromkeys(decided.environment)))}."
+
+
+def otherwise(every: pd.DataFrame, last5: pd.DataFrame) -> str:
+    """What the mean of the last five iterations would say instead, in one sentence; blank where nothing is tested.
+
+    every, last5: the same pairs by the last return, and by that mean.
+    """
+    if not (every.verdict != UNKNOWN).any():
+        return ""
+    by = "By the mean of the last five iterations"
+    before, after = _told_apart(every), _told_apart(last5)
+    changes = ((before - after, "no longer told apart"), (after - before, "told apart as well"))
+    said = [f"{_counted(found)} are {what}" for found, what in changes if found]
+    return f"{by}, {' and '.join(said)}." if said else f"{by} no verdict changes."
+
+
+def _told_apart(pairs: pd.DataFrame) -> set[tuple[str, str, str]]:
+    decided = pairs[pairs.verdict == BETTER]
+    return set(zip(decided.environment, decided["first"], decided["second"], strict=True))
+
+
+def _counted(found: set[tuple[str, str, str]]) -> str:
+    """`x and y on a`, of several their number."""
+    if len(found) > 1:
+        return f"{len(found)} pairs"
+    ((place, first, second),) = found
+    return f"{first} and {second} {_where([place])}"
 
 
 def _named(decided: pd.DataFrame) -> list[str]:

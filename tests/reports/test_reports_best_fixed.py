@@ -61,18 +61,18 @@ def test_tasks_of_another_shape_leave_it_unknown(results, monkeypatch):
 
 
 def said(environment: str, words: str) -> dict[str, str]:
-    return {"environment": environment, "text": f"On {environment} {words}."}
+    return {"environment": environment, "text": f"On {environment} the mean return of {words}."}
 
 
 def test_agents_that_return_no_more_are_named(results, known):
     known()
     assert answer.no_better(results) == [
-        said("point-robot", f"mlp returns no more than the reference policy Best fixed ({MINUS}14.00)"),
-        said("cheetah-vel", f"no agent returns more than the reference policy Best fixed ({MINUS}150.00)"),
+        said("point-robot", f"mlp is not above that of the reference policy Best fixed ({MINUS}14.00)"),
+        said("cheetah-vel", f"no agent is above that of the reference policy Best fixed ({MINUS}150.00)"),
     ]
     known(point_robot=-18.0, cheetah_vel=-205.0)
     assert answer.no_better(results) == [
-        said("cheetah-vel", f"recurrent returns no more than the reference policy Best fixed ({MINUS}205.00)")
+        said("cheetah-vel", f"recurrent is not above that of the reference policy Best fixed ({MINUS}205.00)")
     ]
 
 

@@ -141,7 +141,7 @@ def test_the_headline_holds_the_means_of_its_cells(results_of, tmp_path):
     returns = {("a", "mlp"): [-1.0, -3.0], ("b", "mlp"): [None], ("a", "mine"): [5.0], ("b", "mine"): [None]}
     paper.write_headline(results_of(returns), tmp_path)
     head, _, *rows, blank, caption = (tmp_path / "headline.md").read_text().splitlines()
-    assert blank == "" and caption == "Table: Meta-test return: mean over seeds and its 95 % interval."
+    assert blank == "" and caption == "Table: Return of the last meta-test: mean over seeds and its 95 % interval."
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in (head, *rows)] == [
         ["agent", "a", "b"],
         ["mlp", "\N{MINUS SIGN}2.00 (\N{MINUS SIGN}14.71 to 10.71; n = 2)", "\N{EN DASH}"],
@@ -163,7 +163,7 @@ def test_the_headline_is_ready_to_paste(results_of, tmp_path):
     lines = (tmp_path / "headline.tex").read_text().splitlines()
     assert lines[1:6] == [
         r"\begin{table}", r"\centering",
-        r"\caption{Meta-test return: mean over seeds and its 95 \% interval. 2 seeds per cell.}",
+        r"\caption{Return of the last meta-test: mean over seeds and its 95 \% interval. 2 seeds per cell.}",
         r"\label{tab:my-grid-2}", r"\begin{tabular}{ll}",
     ]  # fmt: skip
     assert lines[-2:] == [r"\end{tabular}", r"\end{table}"] and "n =" not in "".join(lines)

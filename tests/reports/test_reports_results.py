@@ -1,5 +1,6 @@
 """What a tree of results says, and what it lacks, with the reason."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -9,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from oyster.cli import main
-from oyster.report import tables
+from oyster.report import answer, tables
+from oyster.report.figures.tasks import task_returns
 from oyster.report.notices import notices
 from oyster.report.read.grid import InputError, read_grid
 from oyster.report.read.results import anchor, load
@@ -309,3 +311,23 @@ def test_anchors_are_ascii_and_differ_where_trials_do():
     anchors = [anchor(environment, encoder, 1) for environment in [*names, "a-b"] for encoder in names]
     assert len(set(anchors)) == len(anchors)
     assert all(re.fullmatch(r"trial-[A-Za-z0-9_-]+-1", text) for text in anchors)
+
+
+def test_an_agent_beside_need_not_be_everywhere(results_of):
+    results = results_of({("a", "x"): [1.0, 2.0], ("b", "x"): [1.0, 2.0], ("a", "y"): [2.0, 3.0], ("b", "y"): [None]})
+    part = dataclasses.replace(results, trials=results.trials.query("environment == 'a' or encoder == 'x'"))
+    rows = {row["encoder"]: row["cells"] for row in answer.answer(part)["rows"]}
+    assert [cell.get("planned") for cell in rows["y"]] == [2, 0, None] and rows["y"][1]["seeds"] == []
+
+
+def test_the_trajectories_that_count_are_those_of_the_settings(new_tree):
+    tree = new_tree(environments=["point-robot"], encoders=["mlp"], seeds=[1])
+    place = tree.write_trial("point-robot", "mlp", 1, provenance={"settings": {"counted": [0, 0]}})
+    table = pd.read_csv(place / "adaptation.csv")
+    first = table[table.trajectory == 0].groupby("task")["return"].mean()
+    metrics = json.loads((place / "metrics.json").read_text())
+    metrics |= {"task_returns": first.tolist(), "meta_test_return": first.mean(), "meta_test_return_last5": None}
+    (place / "metrics.json").write_text(json.dumps(metrics))
+    results = load(tree.results, tree.read_grid())
+    assert task_returns(results, "point-robot")["return"].tolist() == pytest.approx(first.tolist())
+    assert len(first) == results.task_returns.task.nunique() > 1 and first.iloc[0] != table["return"].iloc[-1]

@@ -168,7 +168,7 @@ def test_cells_give_the_interval_and_its_method(results_of):
     ],
 )  # fmt: skip
 def test_every_comparison_is_a_sentence(results_of, returns, parts):
-    (group,) = answer.comparisons(results_of(returns))["groups"]
+    (group,) = answer.page_context(results_of(returns))["comparisons"]["groups"]
     text = " ".join(sentence["text"] for sentence in group["sentences"])
     assert len(group["sentences"]) == group["pairs"] and "nan" not in text and "inf" not in text
     for part in parts:
@@ -182,7 +182,7 @@ def test_with_thirty_encoders_the_sentences_stay_bounded(results_of):
     results = results_of(
         {(place, name): rng.normal(k, 1, 3).tolist() for place in "ab" for k, name in enumerate(names)}
     )
-    group = answer.comparisons(results)["groups"][0]
+    group = answer.page_context(results)["comparisons"]["groups"][0]
     assert group["pairs"] == 435 and len(group["sentences"]) == 29 + 28
     assert all({"mlp", "encoder28"} & {said["first"], said["second"]} for said in group["sentences"])
     assert len(group["rest"]) + group["unlisted"] + len(group["sentences"]) == 435
@@ -192,11 +192,11 @@ def test_with_thirty_encoders_the_sentences_stay_bounded(results_of):
 def test_what_the_last_five_iterations_change_is_computed(results_of):
     last = {("a", "x"): [1.0, 1.1, 0.9], ("a", "y"): [0.0, 0.2, 0.1]}
     last5 = {("a", "x"): [0.0, 0.2, 0.1], ("a", "y"): [3.0, 0.2, 0.1]}
-    (said,) = answer.comparisons(results_of(last, last5=last5))["last5"]["sentences"]
+    (said,) = answer.page_context(results_of(last, last5=last5))["comparisons"]["last5"]["sentences"]
     sentence = said["text"]
     assert said["environment"] == "a" and "the means of x and y change places" in sentence
     assert "become distinguishable: 0, that no longer are: 1" in sentence
-    (same,) = answer.comparisons(results_of(last))["last5"]["sentences"]
+    (same,) = answer.page_context(results_of(last))["comparisons"]["last5"]["sentences"]
     assert "every pair keeps its order; no verdict changes" in same["text"]
 
 

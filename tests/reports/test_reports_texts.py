@@ -25,7 +25,7 @@ def results():
 def test_readmes_table_is_the_reports(results, tmp_path):
     headline = (REPORT / "headline.md").read_text()
     table, caption = headline.split("\n\n")
-    assert caption.startswith("Table: Meta-test return: mean over seeds and its 95 % interval.")
+    assert caption.startswith("Table: Return of the last meta-test: mean over seeds and its 95 % interval.")
     assert re.search(r"<!-- table headline -->\n(.*?)<!-- end -->", README, re.DOTALL)[1] == f"{table}\n", (
         "the table of reports/benchmark/headline.md, without its caption, is what stands there: copy it"
     )

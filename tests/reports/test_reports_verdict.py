@@ -11,7 +11,7 @@ import pytest
 from oyster.report import notices
 from oyster.report.read.results import load
 from oyster.report.statistics import pairs
-from oyster.report.verdict import WORDS, verdict
+from oyster.report.verdict import WORDS, otherwise, verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDS = {"a": (0.0, 10.0), "b": (0.0, 10.0)}
@@ -200,3 +200,24 @@ def test_words_are_used_for_what_they_mean(sentences):
         r"encoders in float32|the encoder's size|parameters of its encoder"  # a setting's words, and what is counted
     )
     assert [said for said in sentences if "ncoder" in said and not re.search(meant, said)] == []
+
+
+# --- by the last five -------------------------------------------------------------------------------------------------
+
+
+def said_otherwise(results) -> str:
+    return otherwise(*(pairs.every_pair(results, metric) for metric in (pairs.LAST, pairs.LAST5)))
+
+
+def test_what_a_steadier_measure_would_say_stands_beside(results_of):
+    last = {("a", "x"): GOOD, ("a", "y"): BAD, ("b", "x"): [4.0, 6.0, 5.0], ("b", "y"): [5.0, 4.5, 6.0]}
+    by = "By the mean of the last five iterations"
+    assert said_otherwise(results_of(last)) == f"{by} no verdict changes."
+    noisy = last | {("a", "x"): [1.0, 9.0, 5.0]}
+    assert said_otherwise(results_of(last, last5=noisy)) == f"{by}, x and y on a are no longer told apart."
+    assert said_otherwise(results_of(noisy, last5=last)) == f"{by}, x and y on a are told apart as well."
+    turned = last | {("a", "x"): BAD, ("a", "y"): GOOD}
+    assert said_otherwise(results_of(last, last5=turned)) == (
+        f"{by}, x and y on a are no longer told apart and y and x on a are told apart as well."
+    )
+    assert said_otherwise(results_of({("a", "x"): [1.0], ("a", "y"): [2.0]})) == ""

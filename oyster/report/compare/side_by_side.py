@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from markupsafe import Markup
 
 from oyster.report import page, tables
+from oyster.report.build import filling
 from oyster.report.compare.cells import VERDICTS, Cell, cells_table, compare, joint_grid, trials_table
 from oyster.report.compare.revisions import Revision, read_revision
 from oyster.report.figures import FIGURES
@@ -17,7 +18,7 @@ from oyster.report.inline import inline_svg
 from oyster.report.notices import strays
 from oyster.report.origins import origins
 from oyster.report.read.grid import Grid
-from oyster.runtime.destination import partial, require_free, swap
+from oyster.runtime.destination import require_free
 
 KINDS = ("returns", "learning_environment_steps", "adaptation")  # the figures that are worth seeing twice
 FILES = {
@@ -40,12 +41,11 @@ def side_by_side(repository: Path, names: tuple[str, str], grid: str, out: Path)
         ]
         cells = compare(*(side.results for side in sides))
         text = _render(sides, cells, grid)
-    staged = partial(out)
-    (staged / "tables").mkdir()
-    tables.write_csv(cells_table(cells), staged / "tables" / "cells.csv")
-    tables.write_csv(trials_table(cells), staged / "tables" / "trials.csv")
-    (staged / "index.html").write_text(text, encoding="utf-8", newline="")
-    swap(staged, out)
+    with filling(out) as staged:
+        (staged / "tables").mkdir()
+        tables.write_csv(cells_table(cells), staged / "tables" / "cells.csv")
+        tables.write_csv(trials_table(cells), staged / "tables" / "trials.csv")
+        (staged / "index.html").write_text(text, encoding="utf-8", newline="")
     return cells
 
 

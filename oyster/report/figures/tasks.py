@@ -43,10 +43,9 @@ def tasks(results: Results) -> dict[str, Svg]:
 
 
 def task_returns(results: Results, environment: str) -> pd.DataFrame:
-    """encoder, seed, task, return: of finished trials, in their last trajectory, mean over evaluations."""
-    rows = results.adaptation.query("status == 'finished' and environment == @environment")
-    last = rows.groupby(["encoder", "seed", "task", "evaluation"], as_index=False).last()
-    return last.groupby(["encoder", "seed", "task"], as_index=False)["return"].mean()
+    """encoder, seed, task, return: of finished trials, as it counts."""
+    rows = results.task_returns[results.task_returns.environment == environment]
+    return rows[["encoder", "seed", "task", "return"]].sort_values(["encoder", "seed", "task"], ignore_index=True)
 
 
 def regret(results: Results, environment: str) -> pd.DataFrame:
@@ -74,7 +73,7 @@ def _against(results: Results, environment: str, returns: pd.DataFrame, values: 
             )
             middle = rows.groupby("x", as_index=False)["return"].mean()
             of(encoder, dots, *axes.plot(middle.x, middle["return"], color=look.colour, linewidth=1.6))
-        axes.set(xlabel=words, ylabel="return, last trajectory")
+        axes.set(xlabel=words, ylabel="return")
         axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6))
 
     return panel(environment, draw, encoder_keys(encoders) + bound_keys(bounds))
@@ -147,7 +146,8 @@ def _told(results: Results, environment: str, task: float) -> str:
 
 
 def caption(results: Results) -> str:
-    words = "The last trajectory of the last meta-test, task by task: which tasks fail."
+    words = """The return of the last meta-test, task by task: which tasks fail. It is that of the trajectories which
+        count, in the benchmark the last one."""
     places = [name for name in results.grid.environments if len(task_returns(results, name))]
     if any(along(results, name) is not None for name in places):
         words += f""" Where one number says what a task is (a target velocity, the angle of a goal), a dot is one seed

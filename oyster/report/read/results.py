@@ -41,6 +41,8 @@ class Results:
         `wall_seconds` at the iteration's end (blank where not recorded).
     adaptation: one row a trial, task, evaluation and trajectory of the last meta-test, with the task's true
         parameters in columns that each family names (blank in the rows of other families); SUCCESS where there is any.
+    task_returns: one row a finished trial and test task: its return in the last meta-test, the mean of the trajectories
+        that count and of evaluations.
     posteriors: one row a trial, task, evaluation and trajectory: mean_k and variance_k of the q(z|c) that the
         trajectory's z was drawn from, and one row more after the last. Variances are blank where there are none.
     scripted: one row an environment and test task: its true parameters, and the returns of idle and of the oracle
@@ -57,6 +59,7 @@ class Results:
     trials: pd.DataFrame
     progress: pd.DataFrame
     adaptation: pd.DataFrame
+    task_returns: pd.DataFrame
     posteriors: pd.DataFrame
     scripted: pd.DataFrame
     traces: dict[tuple[str, str, int], np.ndarray]
@@ -108,6 +111,7 @@ def load(folder: Path, grid: Grid, remarks: Iterable[str] = (), outdated: Iterab
         trials=_frame(read, grid),
         progress=_join(read, "progress", [*TRIAL, "status", *PROGRESS, "wall_seconds"]),
         adaptation=adaptation,
+        task_returns=_join(read, "task_returns", [*TRIAL, "status", "task", "return"]),
         posteriors=_join(read, "posteriors", [*TRIAL, "status", *POSTERIORS]),
         scripted=_by_task(scripted, adaptation),
         traces={trial: files.trace for trial, files in read.items() if files.trace is not None},
@@ -181,7 +185,7 @@ def _of_one_family(read: dict[tuple, TrialFiles]) -> tuple[dict[tuple, TrialFile
     foreign = [trial for trial, held in names.items() if held != usual[trial[0]]]
     why = "has not the columns that other trials of its environment have. The trial counts;"
     sentences = [f"adaptation.csv of {_name(trial)} {why} {ABSENT}" for trial in foreign]
-    return read | {trial: read[trial]._replace(adaptation=None) for trial in foreign}, sentences
+    return read | {trial: read[trial]._replace(adaptation=None, task_returns=None) for trial in foreign}, sentences
 
 
 def _warnings(read: dict[tuple, TrialFiles]) -> list[str]:

@@ -39,6 +39,7 @@ ABSENT = "what this file would show of it is absent."
 class TrialFiles(NamedTuple):
     """What there is of one trial: its outcome, as columns of the trials frame; None for a file that gives nothing.
 
+    task_returns: task, return: the mean of the trajectories that count, of a finished trial.
     code: a hash of the code that trained it, where the result carries a key.
     unusable: a sentence for each file that is there and cannot be used, or that should be there.
     """
@@ -47,6 +48,7 @@ class TrialFiles(NamedTuple):
     recorded: dict | None = None
     progress: pd.DataFrame | None = None
     adaptation: pd.DataFrame | None = None
+    task_returns: pd.DataFrame | None = None
     posteriors: pd.DataFrame | None = None
     scripted: pd.DataFrame | None = None
     trace: np.ndarray | None = None
@@ -69,14 +71,20 @@ def read_trial(place: Path, identity: dict) -> TrialFiles:
         return TrialFiles(outcome, unusable=(outcome["reason"],) if outcome["status"] == "unreadable" else ())
     recorded = attempt(read_provenance, "provenance.json")
     progress = attempt(read_progress, "progress.csv", metrics, recorded or {})
-    adaptation = attempt(read_adaptation, "adaptation.csv", metrics, _counted(place))
+    counted = _counted(place)
+    adaptation = attempt(read_adaptation, "adaptation.csv", metrics, counted)
+    returns = None
+    if adaptation is not None and finished(metrics):
+        returns = _counted_by_task(adaptation, "return", counted).reset_index()
     posteriors = attempt(read_posteriors, "posteriors.csv", metrics, adaptation)
     scripted = attempt(read_scripted, "metrics.json", metrics)
     trace = attempt(read_trace, "trajectories.npz", metrics, adaptation)
     code = attempt(lambda _: read_code(place), "its key file")
     if progress is not None:
         add_wall_seconds(progress, (recorded or {}).get("iteration_seconds"))
-    return TrialFiles(outcome, recorded, progress, adaptation, posteriors, scripted, trace, code, tuple(unusable))
+    return TrialFiles(
+        outcome, recorded, progress, adaptation, returns, posteriors, scripted, trace, code, tuple(unusable)
+    )
 
 
 def read_code(place: Path) -> str | None:

@@ -232,25 +232,26 @@ def mean_of_intervals(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> tupl
     return middle, middle - down, middle + up
 
 
-def power(effect: ArrayLike, n: ArrayLike) -> np.ndarray:
-    """Power of the two-sided two-sample t test at 5 % with n a group; effect: difference in standard deviations."""
+def power(effect: ArrayLike, n: ArrayLike, significance: float = SIGNIFICANCE) -> np.ndarray:
+    """Power of the two-sided two-sample t test with n a group; effect: difference in standard deviations."""
     effect, n = np.asarray(effect, dtype=float), np.asarray(n, dtype=float)
     degrees, centre = 2 * n - 2, effect * np.sqrt(n / 2)
-    critical = stats.t.ppf(1 - SIGNIFICANCE / 2, degrees)
+    critical = stats.t.ppf(1 - significance / 2, degrees)
     found = stats.nct.sf(critical, degrees, centre) + stats.nct.cdf(-critical, degrees, centre)
     return np.where(np.isnan(found), 1.0, found)  # far beyond what SciPy evaluates, the power is one
 
 
-def seeds_needed(effect: ArrayLike) -> np.ndarray:
+def seeds_needed(effect: ArrayLike, tests: int = 1) -> np.ndarray:
     """The fewest seeds a group that find an effect (in standard deviations) at 80 % power; infinity above 1,000.
 
-    NaN where the effect is not known. Rough wherever the effect was itself estimated from few seeds.
+    tests: how many are made beside each other; each is then made at its share of the 5 % (Bonferroni). NaN where the
+    effect is not known. Rough wherever the effect was itself estimated from few seeds.
     """
     effect = np.abs(np.asarray(effect, dtype=float))
     usable = np.where(np.isnan(effect), 1.0, np.minimum(effect, 20))
     low, high = np.full(effect.shape, 1), np.full(effect.shape, MOST_SEEDS + 1)  # one is too few, high may do
     while np.any(high - low > 1):
         middle = (low + high) // 2
-        enough = (middle > 1) & (power(usable, np.maximum(middle, 2)) >= POWER)
+        enough = (middle > 1) & (power(usable, np.maximum(middle, 2), SIGNIFICANCE / max(tests, 1)) >= POWER)
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return np.where(np.isnan(effect), NAN, np.where(high > MOST_SEEDS, np.inf, high))

@@ -114,7 +114,9 @@ def pairs(cells: list[Cell]) -> pd.DataFrame:
         "difference": difference.value, "low": difference.low, "high": difference.high,
         "p": difference.p, "p_holm": p_holm,
         "improvement": probability, "improvement_low": low, "improvement_high": high,
-        "seeds_needed": intervals.seeds_needed(difference.value / np.where(deviation > 0, deviation, np.nan)),
+        "seeds_needed": intervals.seeds_needed(
+            difference.value / np.where(deviation > 0, deviation, np.nan), int(np.isfinite(difference.p).sum())
+        ),
         "alike": alike, "verdict": verdict,
     })  # fmt: skip
 
