@@ -123,8 +123,8 @@ def start_up() -> dict:
     def timed(command: list[str], until: str | None = None) -> float:
         started = time.perf_counter()
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-            while until and until not in process.stdout.readline():
-                pass
+            if until and not any(until in line for line in process.stdout):
+                raise SystemExit(f"{' '.join(command[:3])} … ended without the words {until!r}.")
             taken = time.perf_counter() - started if until else None
             if until:
                 process.kill()

@@ -283,3 +283,15 @@ def test_the_command_exits_2_for_what_it_cannot_find(arguments):
 def test_the_command_exits_2_for_an_unreadable_file(tmp_path):
     (tmp_path / "torn.py").write_text("class Torn(")
     assert command(str(tmp_path / "torn.py")).exit_code == 2
+
+
+def test_an_environment_that_was_asked_for_is_timed_alone(monkeypatch):
+    timed = []
+
+    def cost(own, mlp):
+        timed.append(own.settings.environment)
+        return practice.Cost(own.settings.environment, 1.0, 1.0, 10)
+
+    monkeypatch.setattr(practice, "measure_cost", cost)
+    check_encoder(ENCODERS / "mlp.py", PARAMS, environment="point-robot", num_steps=1)
+    assert timed == ["point-robot"]

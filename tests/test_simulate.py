@@ -362,3 +362,18 @@ def test_tasks_share_an_axis_where_the_same_is_drawn_of_them(monkeypatch, name, 
     runs = [plot.Trajectory(task, 0, n, 0.0, np.zeros(20), trace, None) for task in range(2) for n in range(2)]
     plot.plot(family, np.ones((2, parameters)), runs, "title")
     assert panels[0].get_shared_y_axes().joined(panels[0], panels[-1]) is shared
+
+
+def test_a_family_may_fill_the_same_arrays_in_every_step():
+    class Reusing(load_family("point-robot")):
+        def step(self, action):
+            step = super().step(action)
+            self.rewards = getattr(self, "rewards", np.zeros_like(step.reward))
+            self.rewards[:] = step.reward
+            return step._replace(reward=self.rewards, sparse_reward=self.rewards)
+
+    rows = recording(Reusing)(1)
+    rows.reset(rows.draw_tasks(1), np.random.default_rng(0))
+    for _ in range(3):
+        rows.step(np.ones((1, 2), np.float32))
+    assert len({float(step.reward[0]) for step in rows.episodes[0].steps}) == 3

@@ -83,7 +83,7 @@ def check_encoder(
                 findings.append(_finding(f"sizes of {name}", _must_have, subject))
         findings.append(_finding("parameters", _parameters, candidate))
         if timing and MLP.is_file():
-            findings.extend(_costs(encoder_class, file.stem, params, preset, main))
+            findings.extend(_costs(encoder_class, file.stem, params, preset, environments if environment else None))
     return findings
 
 
@@ -118,9 +118,12 @@ def _parameters(subject: Subject) -> Note:
     return Note("info", f"{own:,}" + "".join(f", {own / each:.2f} times those of mlp ({each:,})" for each in mlp))
 
 
-def _costs(encoder_class: type, encoder: str, params: Params, preset: str, main: str) -> list[Finding]:
+def _costs(
+    encoder_class: type, encoder: str, params: Params, preset: str, environments: list[str] | None
+) -> list[Finding]:
+    """Without `environments`, those of the preset's grid."""
     grid = params.grids.get(preset)
-    environments, num_seeds = (grid.environments, len(grid.seeds)) if grid else ([main], 1)
+    environments, num_seeds = environments or _environments(params, preset), len(grid.seeds) if grid else 1
     mlp_class, costs = load_encoder_class(MLP), []
     for environment in environments:
         own, mlp = (

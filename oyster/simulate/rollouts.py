@@ -116,16 +116,21 @@ def recording(family: type[TaskFamily]) -> type[TaskFamily]:
 
         def reset(self, tasks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             observation = super().reset(tasks, rng)
-            self.episodes.append(_Episode([], [self.qpos()]))
+            self.episodes.append(_Episode([], [_copy(self.qpos())]))
             return observation
 
         def step(self, action: np.ndarray) -> Step:
             step = super().step(action)
-            self.episodes[-1].steps.append(step)
-            self.episodes[-1].qpos.append(self.qpos())
+            self.episodes[-1].steps.append(Step(*map(_copy, step)))
+            self.episodes[-1].qpos.append(_copy(self.qpos()))
             return step
 
     return Recording
+
+
+def _copy(array: np.ndarray | None) -> np.ndarray | None:
+    """A family may fill the same arrays in every step."""
+    return None if array is None else np.array(array)
 
 
 def _trajectories(test: MetaTest, rows: TaskFamily, settings: Settings) -> Iterator[Trajectory]:
