@@ -3,17 +3,22 @@
     python docs/encoder_evidence.py
 
 Per environment: Welch's test of the last return against the opponent, p corrected by Holm over the three. Beside it the
-mean of the last five iterations, which no test is made of. Exit 1 while a trial is missing, or where one failed.
+mean of the last five iterations, which no test is made of. Results count that carry the key which the tree asks for.
+Where a trial failed, that is its encoder's failure: the environment shows nothing, and enters Holm's correction with a
+p of 1. Exit 1 while a trial is missing.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pandas as pd
 
+from oyster.grid import Params, load_params
 from oyster.report.statistics import words
 from oyster.report.statistics.intervals import difference, holm, mean_estimate
+from oyster.status import DONE, MISSING, states
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "reward-pooling"
@@ -22,43 +27,48 @@ SEEDS = (42, 123, 456, 1, 2)
 LAST, LAST_FIVE = "meta_test_return", "meta_test_return_last5"
 
 
-def recorded(environment: str, agent: str) -> pd.DataFrame:
-    """A row per finished trial of the evidence grid: its last return, and the mean of its last five."""
-    folder = ROOT / "results" / f"evidence-{environment}" / environment / agent
-    files = [folder / str(seed) / "metrics.json" for seed in SEEDS]
-    rows = [json.loads(file.read_text()) for file in files if file.is_file()]
-    values = [[row[name] for name in (LAST, LAST_FIVE)] for row in rows]
-    return pd.DataFrame(values, columns=[LAST, LAST_FIVE], dtype=float)  # NaN of a trial that failed
+def recorded(params: Params, environment: str) -> pd.DataFrame:
+    """A row per trial of a grid that has ended: agent, last return, mean of the last five; NaN where it failed."""
+    rows = []
+    for each in states(params, f"evidence-{environment}"):
+        if each.word in DONE:
+            metrics = json.loads((each.keyed.folder / "metrics.json").read_text())
+            rows.append(
+                {"agent": each.keyed.trial.settings.agent} | {name: metrics[name] for name in (LAST, LAST_FIVE)}
+            )
+        elif each.word != MISSING:
+            print(f"not counted: {each.keyed.folder} is {each.word} ({each.why})")
+    return pd.DataFrame(rows, columns=["agent", LAST, LAST_FIVE]).astype({LAST: float, LAST_FIVE: float})
 
 
 def main() -> int:
-    missing, compared = 0, {}
+    os.chdir(ROOT)
+    params, sides, missing = load_params(), {}, 0
     for environment, opponent in OPPONENTS.items():
-        for agent in (OURS, opponent):
-            rows = recorded(environment, agent)
-            missing += len(SEEDS) - len(rows)
-            told = ", ".join(f"{value:.2f}" for value in rows[LAST])
-            print(f"{environment}, {agent}: n = {len(rows)} of {len(SEEDS)}, last {told or 'none'}")
-            compared[environment, agent] = rows
+        rows = recorded(params, environment)
+        sides[environment] = [rows[rows.agent == agent] for agent in (OURS, opponent)]
+        for agent, side in zip((OURS, opponent), sides[environment], strict=True):
+            missing += len(SEEDS) - len(side)
+            told = ", ".join(f"{value:.2f}" for value in side[LAST])
+            print(f"{environment}, {agent}: n = {len(side)} of {len(SEEDS)}, last {told or 'none'}")
     if missing:
         print(
             f"{missing} of {2 * len(OPPONENTS) * len(SEEDS)} trials are missing: no test is made before all are there."
         )
         return 1
-    if any(rows[LAST].isna().any() for rows in compared.values()):
-        print("A trial failed (nan): that is its encoder's failure, and no mean or test is made without it.")
-        return 1
-    differences = {}
-    for environment, opponent in OPPONENTS.items():
-        ours, theirs = compared[environment, OURS], compared[environment, opponent]
-        differences[environment] = difference(mean_estimate(ours[LAST]), mean_estimate(theirs[LAST]))
-    corrected = holm([each.p for each in differences.values()])
-    for (environment, each), p in zip(differences.items(), corrected, strict=True):
-        ours, theirs = (compared[environment, agent] for agent in (OURS, OPPONENTS[environment]))
+    found = {
+        environment: difference(*(mean_estimate(side[LAST]) for side in both)) for environment, both in sides.items()
+    }
+    failed = {environment: any(side[LAST].isna().any() for side in both) for environment, both in sides.items()}
+    corrected = holm([1.0 if failed[environment] else found[environment].p for environment in found])
+    for (environment, each), p in zip(found.items(), corrected, strict=True):
+        if failed[environment]:
+            print(f"{environment}: a trial failed (nan), so nothing is shown there.")
+            continue
+        last_five = " and ".join(words.number(side[LAST_FIVE].mean()) for side in sides[environment])
         print(
             f"{environment}: {OURS} minus {OPPONENTS[environment]} {words.number(each.value)} "
-            f"({words.interval(each.low, each.high)}), p = {p:.2g} (Holm over {len(corrected)}); last five "
-            f"{words.number(ours[LAST_FIVE].mean())} and {words.number(theirs[LAST_FIVE].mean())}"
+            f"({words.interval(each.low, each.high)}), p = {p:.2g} (Holm over {len(corrected)}); last five {last_five}"
         )
     return 0
 

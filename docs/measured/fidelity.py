@@ -64,9 +64,18 @@ def lines() -> list[str]:
         comparison("cheetah-vel, all of these", *every),
         "",
         *(losses(name, *sides) for name, sides in (robots | {"cheetah-vel": every}).items()),
+        between("reference", early[0], fresh[0]),
+        between("ours", early[1], fresh[1]),
         f"- cheetah-vel, our seeds 1 to 5: {number(before.meta_test_return.mean())} on the first kind of processor, "
         f"{number(again.meta_test_return.mean())} on a second.",
     ]
+
+
+def between(code: str, early: pd.DataFrame, fresh: pd.DataFrame) -> str:
+    """The two batches of seeds of one code."""
+    p = mannwhitneyu(early.meta_test_return, fresh.meta_test_return, method="exact").pvalue
+    means = (number(side.meta_test_return.mean()) for side in (early, fresh))
+    return f"- cheetah-vel, {code}, first seeds against fresh ones: {' and '.join(means)}, p = {p:.1g}."
 
 
 def losses(environment: str, reference: pd.DataFrame, ours: pd.DataFrame) -> str:
