@@ -2,6 +2,8 @@
 
 import json
 import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.settings import ENCODERS
 from oyster.check.encoder import check_encoder
 from oyster.grid import load_params
+from oyster.status import STALE, UP_TO_DATE
 
 FILE = ENCODERS / "reward_pooling.py"
 LATENT, INPUT = 5, 5
@@ -141,7 +144,15 @@ def test_half_of_the_search_is_far_and_none_where_it_is_left_out():
 def test_the_evidence_is_welchs_test_by_holm_and_waits_for_every_trial(tmp_path, capsys):
     script = runpy.run_path(str(ENCODERS.parent / "docs" / "encoder_evidence.py"))
     main, names = script["main"], script["main"].__globals__
-    names["ROOT"] = tmp_path
+    words = {}  # of trials that are not up to date
+
+    def states(_, grid):
+        for file in sorted(Path("results", grid).glob("*/*/*/metrics.json")):
+            trial = SimpleNamespace(settings=SimpleNamespace(agent=file.parts[-3]))
+            keyed = SimpleNamespace(trial=trial, folder=file.parent)
+            yield SimpleNamespace(word=words.get(file.parent, UP_TO_DATE), why="why", keyed=keyed)
+
+    names |= {"ROOT": tmp_path, "load_params": dict, "states": states}
     rng, p, drawn = np.random.default_rng(0), [], {}
     for environment, opponent in names["OPPONENTS"].items():
         for agent in (names["OURS"], opponent):
@@ -156,8 +167,14 @@ def test_the_evidence_is_welchs_test_by_holm_and_waits_for_every_trial(tmp_path,
     for place, value in enumerate(_holm(p)):
         assert f"p = {value:.2g}" in told, (place, told)
     file.write_text(json.dumps({"meta_test_return": None, "meta_test_return_last5": None}))
+    assert main() == 0
+    told = capsys.readouterr().out
+    assert "point-robot: a trial failed (nan), so nothing is shown there." in told
+    for value in _holm([*p[:2], 1.0])[:2]:
+        assert f"p = {value:.2g}" in told
+    words[file.relative_to(tmp_path).parent] = STALE
     assert main() == 1
-    assert "A trial failed" in capsys.readouterr().out
+    assert "is stale (why)" in (told := capsys.readouterr().out) and "1 of 30 trials are missing" in told
     file.unlink()
     assert main() == 1
     assert "1 of 30 trials are missing" in capsys.readouterr().out
