@@ -120,28 +120,10 @@ def verify(result, iterations, sample, revision, device, certificate) -> None:
             arguments += [option, str(value)] if value else []
         arguments += ["--certificate", str(certificate.resolve())] if certificate else []
         sys.exit(run_in_worktree(revision, arguments))
-    from oyster.reproduce.verify import find_results
-    from oyster.reproduce.verify import verify as verify_result
-    from oyster.runtime.records import write_json
+    from oyster.reproduce.verify import find_results, verify_each
 
-    folders, certificates, codes = find_results(result, sample), [], [0]
-    for folder in folders:
-        try:
-            verdict = verify_result(folder, iterations=iterations, device=device, say=say)
-        except InputError as error:
-            if len(folders) == 1:
-                raise
-            say(f"NOT TRIED   {folder}: {error}")
-            certificates.append({"result": str(folder), "verdict": "not tried", "reason": str(error)})
-            codes.append(2)
-        else:
-            say(str(verdict))
-            certificates.append(verdict.certificate)
-            codes.append(0 if verdict.holds else 1)
-        if certificate:  # after each one: a rerun takes hours
-            certificate.parent.mkdir(parents=True, exist_ok=True)
-            write_json(certificate, certificates)
-    sys.exit(1 if 1 in codes else max(codes))
+    folders = find_results(result, sample)
+    sys.exit(verify_each(folders, certificate, say, iterations=iterations, device=device))
 
 
 @main.command()

@@ -163,18 +163,19 @@ def evaluated_families(params: Params, preset: str) -> list[str]:
 
 def parse_overrides(words: Iterable[str], algorithm: str = "pearl") -> dict[str, Any]:
     """`--set KEY=VALUE`, each a setting of the algorithm."""
-    given: dict[str, Any] = {}
+    given = OmegaConf.create()
     for word in words:
         if "=" not in word:
             raise InputError(f"--set {shown(word)}: expected KEY=VALUE, as --set num_iterations=5.")
         try:
-            given |= OmegaConf.to_container(OmegaConf.from_dotlist([word]))
+            given = OmegaConf.merge(given, OmegaConf.from_dotlist([word]))
+            OmegaConf.to_container(given)
         except Exception:  # of YAML's, OmegaConf's and Python's own kinds
             raise InputError(
                 f"--set {shown(word)}: the value cannot be read; expected a number, text, true, false, null or a list, "
                 "as --set encoder_hidden_sizes=[64,64]."
             ) from None
-    return _section(algorithm, given, "--set").model_dump(exclude_unset=True)
+    return _section(algorithm, OmegaConf.to_container(given), "--set").model_dump(exclude_unset=True)
 
 
 def _section(algorithm: str, content: dict[str, Any], where: str) -> Model:

@@ -1,7 +1,8 @@
-"""A key is the hash of all that determines a result: a trial's, a report's. Pure functions of the tree; no torch.
+"""A key is the hash of all that determines a trial's result; of a report, of its own code and its trials' keys.
 
 A result is up to date where it carries the key that the working tree asks for. Names (agent, preset, grid), hardware,
-the Python and the container are not part of it: they change no byte, and provenance tells them.
+the Python and the container are not part of it: they change no byte, and provenance tells them. Pure functions of the
+tree; no torch.
 """
 
 import ast

@@ -198,6 +198,8 @@ def test_words_are_settings():
         "use_next_obs_in_context": True, "embedding_mini_batch_size": None,
     }  # fmt: skip
     assert parse_overrides([]) == {}
+    halves = parse_overrides(["test_length.steps=60", "test_length.trajectories=null"])
+    assert halves == {"test_length": {"steps": 60, "trajectories": None}}
 
 
 @pytest.mark.parametrize(

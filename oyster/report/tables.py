@@ -98,10 +98,12 @@ def precision(trials: pd.DataFrame) -> str:
 
 
 def counted(values: pd.Series, separator: str) -> str:
-    """The one value there is, or every value with its count: `float32 (3), float64 (1)`."""
+    """Of trials the one value there is, or each with its count: `float32 (3 trials), float64 (1 trial)`."""
     counts = values.fillna("not recorded").value_counts().sort_index()
     return separator.join(
-        counts.index if len(counts) == 1 else (f"{value} ({count})" for value, count in counts.items())
+        counts.index
+        if len(counts) == 1
+        else (f"{value} ({count} trial{'s' * (count > 1)})" for value, count in counts.items())
     )
 
 

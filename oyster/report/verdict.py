@@ -49,7 +49,7 @@ def otherwise(every: pd.DataFrame, last5: pd.DataFrame) -> str:
     before, after = _told_apart(every), _told_apart(last5)
     changes = ((before - after, "no longer told apart"), (after - before, "told apart as well"))
     said = [f"{_counted(found)} are {what}" for found, what in changes if found]
-    return f"{by}, {' and '.join(said)}." if said else f"{by} no verdict changes."
+    return f"{by}, {', and '.join(said)}." if said else f"{by} no verdict changes."
 
 
 def _told_apart(pairs: pd.DataFrame) -> set[tuple[str, str, str]]:

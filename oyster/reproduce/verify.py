@@ -51,6 +51,32 @@ class Verdict(NamedTuple):
         return f"{self.word.upper():10}  {self.result}: {self.reason}"
 
 
+def verify_each(folders: list[Path], certificate: Path | None, say: Callable[[str], None], **how: Any) -> int:
+    """Verify each, and write all certificates to the file `certificate` after each one: a rerun takes hours.
+
+    Returns an exit code: 0 if all hold, 1 if one does not, 2 if one could not be tried. InputError if that is the only.
+    """
+    certificates, codes = [], [0]
+    if certificate:
+        certificate.parent.mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        try:
+            verdict = verify(folder, say=say, **how)
+        except InputError as error:
+            if len(folders) == 1:
+                raise
+            say(f"NOT TRIED   {folder}: {error}")
+            certificates.append({"result": str(folder), "verdict": "not tried", "reason": str(error)})
+            codes.append(2)
+        else:
+            say(str(verdict))
+            certificates.append(verdict.certificate)
+            codes.append(0 if verdict.holds else 1)
+        if certificate:
+            write_json(certificate, certificates)
+    return 1 if 1 in codes else max(codes)
+
+
 # --- hashes -----------------------------------------------------------------------------------------------------------
 
 

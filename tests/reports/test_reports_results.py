@@ -263,7 +263,7 @@ def test_tasks_posteriors_and_traces_are_read(new_tree):
     ours = results.posteriors.query("environment == 'point-robot'")
     assert len(ours) == 4 * 2 * 4 and set(ours.seed) == {1}  # task, evaluation, trajectory and one more
     assert ours[ours.trajectory == 0].filter(like="mean_").eq(0).all(axis=None)
-    assert results.trace("point-robot", "mlp", 1).shape == (4, 2, 3, 21, 2)
+    assert results.traces["point-robot", "mlp", 1].shape == (4, 2, 3, 21, 2)
     assert results.trace("cheetah-vel", "mlp", 1).shape == (4, 1, 3, 20)
     assert results.trace("point-robot", "mlp", 2) is None and results.trace("point-robot", "mlp", 3) is None
 

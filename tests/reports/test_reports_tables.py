@@ -261,4 +261,4 @@ def test_every_table_and_the_page_say_the_precision(new_tree):
     assert "Precision of the gradient steps: <strong>bfloat16 with encoders in float32</strong>" in page
     tree.write_trial("point-robot", "recurrent", 1)
     both = tables.precision(load(tree.results, tree.read_grid()).trials)
-    assert both == "bfloat16 with encoders in float32 (1), float32 (1)"
+    assert both == "bfloat16 with encoders in float32 (1 trial), float32 (1 trial)"

@@ -218,6 +218,6 @@ def test_what_a_steadier_measure_would_say_stands_beside(results_of):
     assert said_otherwise(results_of(noisy, last5=last)) == f"{by}, x and y on a are told apart as well."
     turned = last | {("a", "x"): BAD, ("a", "y"): GOOD}
     assert said_otherwise(results_of(last, last5=turned)) == (
-        f"{by}, x and y on a are no longer told apart and y and x on a are told apart as well."
+        f"{by}, x and y on a are no longer told apart, and y and x on a are told apart as well."
     )
     assert said_otherwise(results_of({("a", "x"): [1.0], ("a", "y"): [2.0]})) == ""

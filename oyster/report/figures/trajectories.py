@@ -52,7 +52,7 @@ def _traces(results: Results, environment: str) -> list[tuple[str, int, np.ndarr
     tasks = parameters(results, environment)
     for encoder in results.grid.encoders if hue(results, environment) is not None else ():
         seed = median_trial(results, environment, encoder)
-        trace = None if seed is None else results.trace(environment, encoder, seed)
+        trace = None if seed is None else results.traces.get((environment, encoder, seed))
         if trace is not None and trace.ndim >= 4 and len(trace) > tasks.index.max():
             found.append((encoder, seed, trace))
     return found

@@ -84,10 +84,6 @@ class Results:
         """The anchors of the trials that have a learning curve."""
         return {anchor(*trial) for trial in self.progress[TRIAL].drop_duplicates().itertuples(index=False)}
 
-    def trace(self, environment: str, encoder: str, seed: int) -> np.ndarray | None:
-        """One of `traces`, or None."""
-        return self.traces.get((environment, encoder, seed))
-
 
 def load(folder: Path, grid: Grid, remarks: Iterable[str] = (), outdated: Iterable[str] = ()) -> Results:
     """Read a grid's results from `<folder>/<environment>/<encoder>/<seed>/`, those beside it from the folders of their

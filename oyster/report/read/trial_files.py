@@ -37,23 +37,18 @@ ABSENT = "what this file would show of it is absent."
 
 
 class TrialFiles(NamedTuple):
-    """What there is of one trial: its outcome, as columns of the trials frame; None for a file that gives nothing.
-
-    task_returns: task, return: the mean of the trajectories that count, of a finished trial.
-    code: a hash of the code that trained it, where the result carries a key.
-    unusable: a sentence for each file that is there and cannot be used, or that should be there.
-    """
+    """What there is of one trial: its outcome, as columns of the trials frame; None for a file that gives nothing."""
 
     outcome: dict
     recorded: dict | None = None
     progress: pd.DataFrame | None = None
     adaptation: pd.DataFrame | None = None
-    task_returns: pd.DataFrame | None = None
+    task_returns: pd.DataFrame | None = None  # task, return: of the trajectories that count, of a finished trial
     posteriors: pd.DataFrame | None = None
     scripted: pd.DataFrame | None = None
     trace: np.ndarray | None = None
-    code: str | None = None
-    unusable: tuple[str, ...] = ()
+    code: str | None = None  # a hash of what trained it, where the result carries a key
+    unusable: tuple[str, ...] = ()  # a sentence for each file that is missing or cannot be used
 
 
 def read_trial(place: Path, identity: dict) -> TrialFiles:
@@ -73,18 +68,16 @@ def read_trial(place: Path, identity: dict) -> TrialFiles:
     progress = attempt(read_progress, "progress.csv", metrics, recorded or {})
     counted = _counted(place)
     adaptation = attempt(read_adaptation, "adaptation.csv", metrics, counted)
-    returns = None
-    if adaptation is not None and finished(metrics):
-        returns = _counted_by_task(adaptation, "return", counted).reset_index()
+    tested = adaptation is not None and finished(metrics)
+    returns = _counted_by_task(adaptation, "return", counted).reset_index() if tested else None
     posteriors = attempt(read_posteriors, "posteriors.csv", metrics, adaptation)
     scripted = attempt(read_scripted, "metrics.json", metrics)
     trace = attempt(read_trace, "trajectories.npz", metrics, adaptation)
     code = attempt(lambda _: read_code(place), "its key file")
     if progress is not None:
         add_wall_seconds(progress, (recorded or {}).get("iteration_seconds"))
-    return TrialFiles(
-        outcome, recorded, progress, adaptation, returns, posteriors, scripted, trace, code, tuple(unusable)
-    )
+    tables = progress, adaptation, returns, posteriors, scripted
+    return TrialFiles(outcome, recorded, *tables, trace, code, tuple(unusable))
 
 
 def read_code(place: Path) -> str | None:
