@@ -264,8 +264,8 @@ def test_tasks_posteriors_and_traces_are_read(new_tree):
     assert len(ours) == 4 * 2 * 4 and set(ours.seed) == {1}  # task, evaluation, trajectory and one more
     assert ours[ours.trajectory == 0].filter(like="mean_").eq(0).all(axis=None)
     assert results.traces["point-robot", "mlp", 1].shape == (4, 2, 3, 21, 2)
-    assert results.trace("cheetah-vel", "mlp", 1).shape == (4, 1, 3, 20)
-    assert results.trace("point-robot", "mlp", 2) is None and results.trace("point-robot", "mlp", 3) is None
+    assert results.traces["cheetah-vel", "mlp", 1].shape == (4, 1, 3, 20)
+    assert set(results.traces) == {("point-robot", "mlp", 1), ("cheetah-vel", "mlp", 1)}
 
 
 def test_scripted_returns_are_a_row_a_task_with_its_parameters(new_tree):
@@ -302,7 +302,7 @@ def test_scripted_returns_that_disagree_or_are_no_numbers_are_said(new_tree, scr
 def test_a_trace_that_cannot_be_read_is_none(new_tree, content):
     tree = new_tree(**SMALL)
     (tree.write_trial("point-robot", "mlp", 1) / "trajectories.npz").write_bytes(content)
-    assert read(tree).trace("point-robot", "mlp", 1) is None
+    assert not read(tree).traces
 
 
 def test_anchors_are_ascii_and_differ_where_trials_do():
