@@ -187,6 +187,19 @@ def test_aggregate_intervals_cover_as_stated(n, levels):
     assert 0.93 <= coverage(apart.low, apart.high, 0.0) <= 0.975
 
 
+@pytest.mark.parametrize("n", [3, 5])
+def test_of_unlike_environments_the_score_at_this_many_seeds_is_covered(n):
+    """Levels and spreads are those of the benchmark's mlp. The interquartile mean of endless seeds is another one."""
+    levels, spreads = np.array([0.789, 0.029, 0.574]), np.array([0.012, 0.050, 0.059])
+    values, errors, degrees = stratified_estimates(
+        random().normal(levels[:, None], spreads[:, None], (EXPERIMENTS, 3, n))
+    )
+    low, high = zip(*(interval_of(Estimate(*one)) for one in zip(values, errors, degrees, strict=True)), strict=True)
+    assert 0.85 <= coverage(low, high, np.mean(values)) <= 0.97
+    endless = interquartile_mean(random().normal(levels[:, None], spreads[:, None], (3, 100_000)).ravel())
+    assert np.mean(values) < endless - 0.01
+
+
 def test_difference_is_welchs_t_as_scipy_computes_it():
     first, second = [3.0, 4.5, 5.0, 9.0], [1.0, 1.5, 7.0]
     ours = difference(mean_estimate(first), mean_estimate(second))
@@ -364,6 +377,8 @@ def test_the_seeds_needed_are_the_fewest():
     for effect in (5.0, 2.5, 1.3, 0.4, 0.13):
         needed = int(seeds_needed(effect))
         assert power(effect, needed) >= 0.8 and (needed == 2 or power(effect, needed - 1) < 0.8)
+    of_three = int(seeds_needed(1.3, tests=3))
+    assert of_three > seeds_needed(1.3) and power(1.3, of_three, 0.05 / 3) >= 0.8 > power(1.3, of_three - 1, 0.05 / 3)
     assert seeds_needed([19.0, math.inf]).tolist() == [2, 2]
     needed = seeds_needed(np.linspace(0.126, 0.125, 201))
     assert needed[np.isfinite(needed)].max() == 1000 and np.isinf(needed[-1])
