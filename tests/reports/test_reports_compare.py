@@ -15,7 +15,7 @@ from oyster.report.read.grid import InputError
 FATES = {
     "same": "identical to the last bit",
     "curve": "same returns, other records differ",
-    "noise": "moved within noise",
+    "noise": "moved; noise may explain it",
     "more": "moved by more than noise",
     "gone": "vanished",
     "new": "appeared",

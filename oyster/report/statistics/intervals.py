@@ -136,9 +136,9 @@ def stratified_estimate(strata: Sequence[ArrayLike], seed: int = 0, resamples: i
     strata: an array (n,) of scores an environment. As in rliable (Agarwal et al. 2021), seeds are resampled within
     each environment. Percentiles of so few seeds are too narrow (79 to 87 % at three seeds in three environments), so
     the bootstrap gives the standard error here, widened by the root of n / (n - 1), and Student's t the quantile with
-    n - 1 degrees of freedom a stratum that varies: 92 to 96 % where environments are alike, 87 to 96 % where levels and
-    spreads differ as in the benchmark. There the interquartile mean itself changes with n, since it drops whole seeds of
-    one environment: what is covered is its mean at this n. In one environment of two or three seeds that is the t
+    n - 1 degrees of freedom a stratum that varies: 92 to 96 % where environments are alike, 88 to 95 % where levels and
+    spreads differ as in the benchmark. There the interquartile mean itself changes with n, since it drops whole seeds
+    of one environment: what is covered is its mean at this n. In one environment of two or three seeds that is the t
     interval itself. The error is NaN where a stratum has fewer than two values.
     """
     strata = [np.asarray(stratum, dtype=float) for stratum in strata]
