@@ -78,10 +78,7 @@ def _require_one_test(params: Params, grid: Grid, environment: str) -> None:
                 f"{agent} and {grid.agents[0]} would meet other tasks on {environment} ({met[agent]}, "
                 f"{met[grid.agents[0]]}); give evaluation.{grid.preset}.{environment}."
             )
-    try:
-        load_family(environment).tasks(s.train_tasks, s.test_tasks, s.task_seed)
-    except ValueError as error:  # NumPy's, of a seed
-        raise InputError(f"{environment} cannot draw its tasks: task_seed {s.task_seed}: {error}.") from error
+    load_family(environment).tasks(s.train_tasks, s.test_tasks, s.task_seed)
 
 
 # --- resolving --------------------------------------------------------------------------------------------------------

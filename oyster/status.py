@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from oyster.algorithms import find
 from oyster.grid import Params, Trial, find_grid, trials
 from oyster.key import Key, Tree, differences
-from oyster.runtime.destination import is_held
+from oyster.runtime.destination import is_held, scratch_folder
 from oyster.runtime.errors import InputError
 from oyster.runtime.files import write_text
 from oyster.runtime.key_file import SUFFIX, KeyFile, differing, find_key_file, missing_or_cut
-from oyster.runtime.records import RUNNING, find_weights, scratch_folder
+from oyster.runtime.records import RUNNING, find_weights
 
 UP_TO_DATE, FAILED, STALE, SPOILT, NO_KEY = "up to date", "failed", "stale", "spoilt", "without a key"
 TRAINING, INTERRUPTED, MISSING = "training", "interrupted", "not run"

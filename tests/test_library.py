@@ -206,8 +206,8 @@ def test_shipped_agents_return_what_their_files_say(shipped):
     simulation = simulate(shipped, device="cpu")
     assert len(simulation.recorded) == len(simulation.trajectories)
     last = {(t.task, t.evaluation): t.total for t in simulation.trajectories}
-    # Other processors round otherwise, bfloat16 above all. Contacts carry that on: with rounding noise on its weights the
-    # cheetah returned -62 to -65. On sparse-point-robot a goal more or less is found in 20 runs of up to 14.
+    # Other processors round otherwise, bfloat16 above all. Contacts carry that on: with rounding noise on its weights
+    # the cheetah returned -62 to -65. On sparse-point-robot a goal more or less is found in 20 runs of up to 14.
     tolerance = {"cheetah-vel": 15, "point-robot": 1, "sparse-point-robot": 2.5}[shipped.stem]
     assert np.mean(list(last.values())) == pytest.approx(agent.meta_test_return, abs=tolerance)
 

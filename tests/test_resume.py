@@ -20,6 +20,7 @@ from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
 from oyster.runtime import checkpoint as checkpoint_module
 from oyster.runtime import records
+from oyster.runtime.destination import scratch_folder
 from oyster.runtime.errors import InputError
 from oyster.runtime.records import DETERMINISTIC
 from oyster.trial import run as trial_module
@@ -141,13 +142,13 @@ def killed(tmp_path_factory) -> Path:
         run(out)
 
     assert in_child(die) == -signal.SIGKILL
-    return records.scratch_folder(out)
+    return scratch_folder(out)
 
 
 def checkpoints_of_a_killed_run(killed: Path, out: Path) -> list[Path]:
     """Put what was left where a run to `out` would have left it."""
-    shutil.copytree(killed, records.scratch_folder(out))
-    files = sorted(records.scratch_folder(out).glob("checkpoints/*.checkpoint"))
+    shutil.copytree(killed, scratch_folder(out))
+    files = sorted(scratch_folder(out).glob("checkpoints/*.checkpoint"))
     assert len(files) == 2
     return files
 
@@ -173,7 +174,7 @@ def test_checkpoint_of_other_settings_is_refused(tmp_path, killed):
     files = checkpoints_of_a_killed_run(killed, out)
     with pytest.raises(InputError, match=r"checkpoint of another trial .*settings"):
         run(out, discount=0.5)
-    assert sorted(records.scratch_folder(out).glob("checkpoints/*.checkpoint")) == files  # nothing is lost
+    assert sorted(scratch_folder(out).glob("checkpoints/*.checkpoint")) == files  # nothing is lost
     assert not out.exists()
 
 
@@ -197,11 +198,11 @@ def test_a_pipeline_drops_a_foreign_checkpoint_and_says_so(tmp_path, killed):
 
 def test_a_second_process_on_the_same_trial_is_told(tmp_path):
     out = tmp_path / "result"
-    scratch = records.scratch_folder(out)
+    scratch = scratch_folder(out)
     scratch.mkdir()
     with (scratch / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(InputError, match="Another process is running this trial"):
+        with pytest.raises(InputError, match="Another process writes this result"):
             run(out)
     run(out)
     assert out.exists()

@@ -15,7 +15,7 @@ from oyster.algorithms.pearl.gradient_step import GradientStep
 from oyster.algorithms.pearl.settings import Settings, find_encoder_file
 from oyster.grid import load_params, trial_settings
 from oyster.reproduce.keep import FOLDER
-from oyster.runtime import records
+from oyster.runtime.destination import scratch_folder
 from oyster.runtime.records import DETERMINISTIC
 from oyster.trial import run as trial_module
 from oyster.trial.run import CarriedKey, Trial, run_trial
@@ -216,7 +216,7 @@ def test_a_trial_of_another_key_has_a_scratch_of_its_own(tmp_path):
     """So that a checkpoint is never gone on from with other code, and a branch's waits for it."""
     out, encoder = tmp_path / "out", find_encoder_file("mlp")
     stopped_run(6, encoder, out, minutes=0)
-    left = sorted(records.scratch_folder(out).rglob("*.checkpoint"))
+    left = sorted(scratch_folder(out).rglob("*.checkpoint"))
     said = []
     run_trial(
         settings(),
@@ -227,7 +227,7 @@ def test_a_trial_of_another_key_has_a_scratch_of_its_own(tmp_path):
         warn=said.append,
     )
     assert not any("going on" in line for line in said)
-    assert left and sorted(records.scratch_folder(out).rglob("*.checkpoint")) == left
+    assert left and sorted(scratch_folder(out).rglob("*.checkpoint")) == left
 
 
 @pytest.mark.parametrize("key", ["settings", "encoder file", "torch", "device"])
@@ -238,4 +238,4 @@ def test_a_checkpoint_that_differs_in_one_of_them_is_refused(key, tmp_path, monk
     monkeypatch.setattr(Trial, "identity", lambda self: identity(self) | {key: "another"})
     with pytest.raises(trial_module.InputError, match=rf"checkpoint of another trial \(other {key}\)"):
         run_trial(settings(), {"encoder": encoder}, out, device="cpu")
-    assert records.scratch_folder(out).exists()
+    assert scratch_folder(out).exists()

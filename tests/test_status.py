@@ -15,10 +15,10 @@ from oyster.grid import load_params
 from oyster.key import Tree
 from oyster.report.commands import beside, paper
 from oyster.report.commands import build as build_report
-from oyster.runtime.destination import exclusive
+from oyster.runtime.destination import exclusive, scratch_folder
 from oyster.runtime.errors import InputError
 from oyster.runtime.key_file import find_key_file, write_key_file
-from oyster.runtime.records import scratch_folder, write_csv, write_json
+from oyster.runtime.records import write_csv, write_json
 from oyster.shell import names_of
 from oyster.status import (
     FAILED,

@@ -91,7 +91,7 @@ class Evaluation(Model):
     """Held-out test tasks: the last of the family's list."""
     evaluations: Count
     """Independent meta-test runs of every test task."""
-    task_seed: Seed = TASK_SEED
+    task_seed: Annotated[int, Field(ge=0, lt=2**32)] = TASK_SEED
     """Which list of tasks the family draws. Another seed draws other tasks."""
 
 

@@ -8,8 +8,7 @@ from itertools import product
 
 import torch
 
-from oyster.algorithms.pearl.contract import tasks_apart
-from oyster.algorithms.pearl.posterior import Posterior
+from oyster.algorithms.pearl.contract import of_tasks, tasks_apart
 from oyster.algorithms.pearl.subject import TOLERANCE, Breach, Note, difference, gradients, listed, mode_name
 from oyster.check.practice import NET_SIZE, Candidate, Practice
 from oyster.runtime.errors import TrialFailure, encoder_at_fault
@@ -85,7 +84,7 @@ def _acts_apart(subject: Candidate, state: dict[str, torch.Tensor] | None) -> No
     dull = context.clone()
     dull[0, :, sum(subject.dims)] = 0.0  # the first task's rewards: nothing is known of it now
     one, other = (
-        _without_first(subject.posterior(subject.construct(state=state).eval(), each, to_act=True))
+        of_tasks(subject.posterior(subject.construct(state=state).eval(), each, to_act=True), [1, 2])
         for each in (context, dull)
     )
     if (moved := difference(one, other)) > TOLERANCE:
@@ -93,10 +92,6 @@ def _acts_apart(subject: Candidate, state: dict[str, torch.Tensor] | None) -> No
             f"belief_to_act: changing the context of task 0 moved the beliefs of the others by {moved:.1%}",
             "work within a task, and draw as many random numbers whatever the contexts hold (torch.where chooses)",
         )
-
-
-def _without_first(posterior: Posterior) -> Posterior:
-    return Posterior(*(None if part is None else part[1:] for part in posterior))
 
 
 def calls_apart(subject: Candidate) -> str:

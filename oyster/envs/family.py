@@ -14,7 +14,7 @@ from oyster.runtime.errors import InputError
 TASK_SEED = 1337  # of the benchmark's task lists: fixed, whatever the trial's seed
 TARGETS = {
     "place": "its parameters are the x and y of a goal",
-    "direction": "its parameter is an angle on the plane, rad",
+    "direction": "its parameter is an angle on the plane, rad; along one axis a sign, 1 or -1",
     "level": "what the trace shows should equal its parameter",
     "none": "nothing that a picture could show",
 }
@@ -58,6 +58,11 @@ class TaskFamily(ABC):
 
     def __init__(self, num_rows: int):
         self.num_rows = num_rows
+
+    @classmethod
+    def target_column(cls) -> int | None:
+        """The column of the trace that holds the target in force, where it may move within a trajectory."""
+        return next((k for k, name in enumerate(cls.trace_columns) if name.startswith("target")), None)
 
     @classmethod
     def require_installed(cls) -> None:

@@ -1,9 +1,7 @@
 """Build a folder: read, compute, draw, write into a folder beside it, then swap that in whole."""
 
 import shlex
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +11,8 @@ from oyster.report.figures import FIGURES, FigureSpec, Svg
 from oyster.report.read.grid import Grid
 from oyster.report.read.results import Results, load
 from oyster.report.text import plain
-from oyster.runtime.destination import exclusive, remove, require_free, swap
-from oyster.runtime.files import sync_tree
+from oyster.runtime.destination import filling, require_free
 from oyster.runtime.key_file import write_key_file
-from oyster.runtime.records import scratch_folder
 
 # What a report's folder may hold, hence may lose; `figures` is of reports of before.
 REPORT = ("index.html", "tables", "figures", "headline.md", "headline.tex", "results.parquet", "*.key.json")
@@ -45,22 +41,6 @@ def build(
         if key:
             write_key_file(staged, key.text, key.parts, sorted(filter(Path.is_file, staged.iterdir())))
     return results
-
-
-@contextmanager
-def filling(out: Path) -> Iterator[Path]:
-    """An empty folder to fill, which then takes the place of `out`. InputError where another process fills one."""
-    scratch = scratch_folder(out)
-    with exclusive(scratch):
-        try:
-            staged = scratch / "report"
-            shutil.rmtree(staged, ignore_errors=True)  # of a process that was killed
-            staged.mkdir()
-            yield staged
-            sync_tree(staged)
-            swap(staged, out)
-        finally:
-            remove(scratch)
 
 
 def build_paper(grid: Grid, results_folder: Path, out: Path) -> list[str]:

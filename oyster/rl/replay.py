@@ -47,7 +47,7 @@ class TransitionStore:
     """All trajectories of a trial, (row, column), on the device. Memory is touched only as it fills."""
 
     def __init__(self, layout: Layout, capacity: int, device: torch.device):
-        """`capacity` in rows, a transition each and one more per trajectory; where it does not do, the store grows."""
+        """`capacity` in rows: one per transition, one more per trajectory; where it does not do, the store grows."""
         self.layout = layout
         self.rows = torch.empty(capacity, sum(layout.widths), device=device)
         self.size = 0
@@ -102,7 +102,7 @@ class TransitionStore:
 
 
 class Positions:
-    """For each of `num_lists` lists (one a task, or one a row of a collection): the trajectories that belong to it."""
+    """For each of `num_lists` lists (one per task, or one per row of a collection): its trajectories."""
 
     def __init__(self, num_lists: int):
         self.sizes = np.zeros(num_lists, np.int64)  # transitions in each list

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from oyster.runtime.errors import InputError
-from oyster.runtime.files import counts
+from oyster.runtime.files import counts, sync_tree
 
 LOCK = "lock"
 
@@ -50,12 +50,28 @@ def check_place(option: str, place: Path) -> None:
         raise InputError(f"{option} {str(place)!r}: {str(existing)!r} may not be written. Fix its permissions.")
 
 
-def partial(out: Path) -> Path:
-    """An empty folder beside `out`, to be filled and swapped in."""
-    place = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(place, ignore_errors=True)  # of a process that was killed
-    place.mkdir(parents=True)
-    return place
+def scratch_folder(out: Path, key: str | None = None) -> Path:
+    """Where a process works until a folder is whole: on the same file system as `out`, so that moving is renaming.
+
+    With a trial's key in the name: the checkpoints of another branch's trial are left alone.
+    """
+    return out.with_name(".".join([out.name, *([key] if key else []), "partial"]))
+
+
+@contextmanager
+def filling(out: Path) -> Iterator[Path]:
+    """An empty folder to fill, which then takes the place of `out`. InputError where another process fills one."""
+    scratch = scratch_folder(out)
+    with exclusive(scratch):
+        try:
+            staged = scratch / "whole"
+            shutil.rmtree(staged, ignore_errors=True)  # of a process that was killed
+            staged.mkdir()
+            yield staged
+            sync_tree(staged)
+            swap(staged, out)
+        finally:
+            remove(scratch)
 
 
 def swap(new: Path, place: Path) -> None:
@@ -83,7 +99,7 @@ def exclusive(folder: Path) -> Iterator[None]:
             continue
         except Timeout:
             raise InputError(
-                f"Another process is running this trial: it holds {folder}. Wait for it, or give another --out."
+                f"Another process writes this result: it holds {folder}. Wait for it, or give another --out."
             ) from None
     try:
         yield

@@ -1,4 +1,4 @@
-"""The three ways in which a command can fail, told apart by what should happen next; and whose fault an error is."""
+"""The ways in which a command can fail, told apart by what should happen next; and whose fault an error is."""
 
 import sys
 from collections.abc import Iterator

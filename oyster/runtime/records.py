@@ -129,14 +129,6 @@ class Provenance(Recorded):
 # --- where they lie ---------------------------------------------------------------------------------------------------
 
 
-def scratch_folder(out: Path, key: str | None = None) -> Path:
-    """Where a trial works until its result is whole: on the same file system as `out`, so that moving is renaming.
-
-    With its key in the name: the checkpoints of another branch's trial are left alone.
-    """
-    return out.with_name(".".join([out.name, *([key] if key else []), "partial"]))
-
-
 def problems(out: Path, weights: Path | None = None) -> list[str]:
     """What of a result in folder `out` is missing, empty or unreadable, in words; empty where it is whole.
 

@@ -58,7 +58,7 @@ def _plot(family: type[TaskFamily], tasks: np.ndarray, trajectories: Sequence[Tr
     panels = list(figure.subplots(rows, columns, sharex=True, sharey=alike, squeeze=False).flat)
     for axes, task in zip(panels, shown, strict=False):
         ends = _ends([trajectory for trajectory in trajectories if trajectory.task == task])
-        shown_ends = [group if _moving(family) is None else group[:1] for group in ends]
+        shown_ends = [group if family.target_column() is None else group[:1] for group in ends]
         for group, style in zip(shown_ends, ({"color": BEFORE, "linestyle": "--"}, {"color": AFTER}), strict=True):
             for trajectory in group:
                 draw(axes, family, trajectory, style)
@@ -87,7 +87,7 @@ def draw(axes, family: type[TaskFamily], trajectory: Trajectory, style: dict) ->
         axes.plot(*path[-1], ".", markersize=5, color=style["color"])
         axes.set_aspect("equal")
     else:
-        moving, steps = _moving(family), np.arange(len(trajectory.trace)) + (not family.trace_at_reset)
+        moving, steps = family.target_column(), np.arange(len(trajectory.trace)) + (not family.trace_at_reset)
         values = trajectory.trace.reshape(len(steps), -1)
         axes.plot(steps, values if moving is None else values[:, :1], linewidth=0.9, **style)
         if moving is not None and family.target != "direction":
@@ -101,14 +101,14 @@ def draw_target(axes, family: type[TaskFamily], task: np.ndarray, last: Trajecto
     if family.target == "place":
         axes.plot(*place(family, task), "*", markersize=11, color=GOAL)
     elif family.target == "direction":
-        moving, steps = _moving(family), last.trace.reshape(len(last.trace), -1)
+        moving, steps = family.target_column(), last.trace.reshape(len(last.trace), -1)
         directions = np.full(len(steps), task[0]) if moving is None else steps[:, moving]
         for at in (0, *(np.flatnonzero(np.diff(directions)) + 1)):
             if on_plane(family, last):
                 _arrow(axes, steps[at, :2], directions[at])
             else:
                 _arrow(axes, (at, steps[at, 0]), np.sign(directions[at]) * np.pi / 2)
-    elif family.target == "level" and _moving(family) is None:
+    elif family.target == "level" and family.target_column() is None:
         axes.axhline(task[0], color=GOAL, linewidth=1.2)
 
 
@@ -136,10 +136,10 @@ def _parameters(family: type[TaskFamily], task: np.ndarray) -> str:
 def _keys(family: type[TaskFamily]) -> tuple[list, list[str]]:
     handles = [Line2D([], [], color=BEFORE, linestyle="--"), Line2D([], [], color=AFTER)]
     labels = ["first trajectory: the task is unknown", "last trajectory"]
-    if family.target != "none" or _moving(family) is not None:
+    if family.target != "none" or family.target_column() is not None:
         star = {"marker": "*", "linestyle": "", "markersize": 9} if family.target == "place" else {}
         handles.append(Line2D([], [], color=GOAL, **star))
-        what = "the task" if _moving(family) is None else "what it should do"
+        what = "the task" if family.target_column() is None else "what it should do"
         labels.append(f"{what}, unseen by the agent")
     return handles, labels
 
@@ -155,8 +155,3 @@ def on_plane(family: type[TaskFamily], trajectory: Trajectory) -> bool:
     if family.trace_columns:
         return family.trace_columns[:2] == ("x", "y")
     return trajectory.trace.shape[1:] == (2,) and len(family.parameter_names) == 2
-
-
-def _moving(family: type[TaskFamily]) -> int | None:
-    """The column of the trace that holds the target in force, where there is one."""
-    return next((k for k, name in enumerate(family.trace_columns) if name.startswith("target")), None)

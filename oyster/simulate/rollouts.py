@@ -5,7 +5,6 @@ trajectories behind the recorded returns; the comparison with them is told.
 """
 
 import math
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +15,9 @@ from torch import nn
 from oyster.algorithms.settings import Settings
 from oyster.envs.family import Step, TaskFamily
 from oyster.runtime import seeds
-from oyster.runtime.destination import exclusive, remove, require_free, swap
+from oyster.runtime.destination import filling, require_free
 from oyster.runtime.errors import InputError
-from oyster.runtime.files import sync_tree
-from oyster.runtime.records import scratch_folder, write_csv
+from oyster.runtime.records import write_csv
 from oyster.simulate.plot import Trajectory, plot
 from oyster.simulate.video import animate, require_renderer, still
 from oyster.trial.meta_test import MetaTest, meta_test
@@ -167,22 +165,13 @@ def choose_tasks(text: str | None, num_tasks: int) -> list[int]:
 def write_simulation(
     simulation: Simulation, tasks: Sequence[int], out: Path, *, video: bool, say: Callable[[str], None] = print
 ) -> list[Path]:
-    """Write tables, plot and, with `video`, a GIF and a frame of it a task to the folder `out`, whole or not at all.
+    """Write tables, plot and, with `video`, a GIF and a frame of it per task to the folder `out`, whole or not at all.
 
     An earlier simulation there is replaced. InputError where `out` holds anything else.
     """
     require_free("--out", out, (*TABLES, PLOT, VIDEO.format("*"), STILL.format("*")))
-    scratch = scratch_folder(out)
-    with exclusive(scratch):
-        try:
-            staged = scratch / "simulation"
-            shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed while writing it
-            staged.mkdir()
-            _write(simulation, tasks, staged, video, say)
-            sync_tree(staged)
-            swap(staged, out)
-        finally:
-            remove(scratch)
+    with filling(out) as staged:
+        _write(simulation, tasks, staged, video, say)
     return sorted(out.iterdir())
 
 
@@ -202,7 +191,7 @@ def _write(simulation: Simulation, tasks: Sequence[int], folder: Path, video: bo
 
 
 def _write_trajectories(path: Path, simulation: Simulation, shown: Iterable[Trajectory]) -> None:
-    """A row a step; step 0, without a reward, where the trace knows the start state."""
+    """One row per step; step 0, without a reward, where the trace knows the start state."""
     family, first = simulation.family, 0 if simulation.family.trace_at_reset else 1
     width = int(np.prod(simulation.trajectories[0].trace.shape[1:]))
     columns = [family.trace_name] if width == 1 else list(_trace_columns(family, width))

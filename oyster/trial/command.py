@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from oyster.algorithms.settings import Settings
 from oyster.key import Key, Tree, differences
-from oyster.runtime.destination import exclusive, remove
+from oyster.runtime.destination import exclusive, remove, scratch_folder
 from oyster.runtime.errors import InputError, Stopped
 from oyster.runtime.key_file import SUFFIX, KeyFile, differing, find_key_file, write_key_file
 from oyster.runtime.records import (
@@ -22,7 +22,6 @@ from oyster.runtime.records import (
     is_whole,
     publish,
     read_json,
-    scratch_folder,
 )
 
 RESULTS = Path("results")

@@ -1,5 +1,6 @@
 """One agent, one environment, one seed: assemble, train, record."""
 
+import shlex
 import shutil
 import sys
 import time
@@ -16,7 +17,7 @@ from oyster.envs import load_family
 from oyster.envs.contract import require_family
 from oyster.runtime import provenance, seeds
 from oyster.runtime.checkpoint import CheckpointFolder, ForeignCheckpoint, join, split
-from oyster.runtime.destination import check_place, exclusive, remove
+from oyster.runtime.destination import check_place, exclusive, remove, scratch_folder
 from oyster.runtime.device import choose_device, fix_arithmetic, multiplies_bfloat16
 from oyster.runtime.errors import InputError, Stopped, TrialFailure
 from oyster.runtime.files import file_sha256, printable
@@ -30,7 +31,6 @@ from oyster.runtime.records import (
     is_whole,
     publish,
     read_json,
-    scratch_folder,
     write_csv,
     write_json,
 )
@@ -252,7 +252,7 @@ def _origin(trial: Trial) -> dict:
         "device": trial.device.type,
         "precision": trial.settings.precision,
         "threads": trial.settings.threads,
-        "command": printable(" ".join(["python", "-m", "oyster", *sys.argv[1:]])),
+        "command": printable(shlex.join(["python", "-m", "oyster", *sys.argv[1:]])),
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from oyster.runtime import records
+from oyster.runtime.destination import scratch_folder
 from oyster.runtime.key_file import find_key_file
 from oyster.runtime.records import RESULT_FILES, WEIGHTS, is_whole, problems
 from tests.faults.conftest import oyster, train
@@ -40,7 +41,7 @@ def test_all_of_a_result_is_on_the_disk_before_its_checkpoints_go(separate, tmp_
     options = ("--weights", weights) if separate else ()
     assert train("mlp", out, *options).exit_code == 0
 
-    scratch = records.scratch_folder(out, find_key_file(out).key)
+    scratch = scratch_folder(out, find_key_file(out).key)
     gone = events.index(("remove", f"{scratch}/checkpoints"))
     arrived = events.index(("rename", str(out)))
     assert arrived < gone
@@ -87,7 +88,7 @@ def test_readers_name_an_empty_file(command, name, trained: Path, tmp_path: Path
 def test_another_trials_scratch_does_not_make_its_result_this_ones(trained: Path, tmp_path: Path):
     """Killed before it published, beside a result of other settings: the command must not report success."""
     out = shutil.copytree(trained, tmp_path / "out")
-    scratch = records.scratch_folder(out, find_key_file(out).key)
+    scratch = scratch_folder(out, find_key_file(out).key)
     scratch.mkdir()
     done = train("recurrent", out)
     assert done.exit_code == 2 and "already holds a result" in done.output

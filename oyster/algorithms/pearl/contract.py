@@ -122,7 +122,7 @@ def forward(subject: Subject) -> str:
         except TrialFailure as failure:
             raise Breach(
                 f"input (task, transition, feature) of shape {tuple(context.shape)}: {failure.reason}",
-                "return (task, transition, output_size), or (task, output_size) for one Gaussian a task",
+                "return (task, transition, output_size), or (task, output_size) for one Gaussian per task",
             ) from failure
     return f"(task, transition, {subject.input_size}) → (…, {subject.output_size})"
 
@@ -185,7 +185,7 @@ def tasks_apart(subject: Subject, state: dict[str, torch.Tensor] | None = None) 
             changed[task] = 1.0 + 3.0 * subject.context(1, 8, seed=1)[0]
             after = subject.posterior(subject.construct(state=state).train(mode), changed)
             others = [other for other in range(len(context)) if other != task]
-            if (moved := difference(_of(before, others), _of(after, others))) > TOLERANCE:
+            if (moved := difference(of_tasks(before, others), of_tasks(after, others))) > TOLERANCE:
                 raise Breach(
                     f"changing the context of task {task} moved the posteriors of the others by {moved:.1%} "
                     f"({mode_name(mode)} mode)",
@@ -237,7 +237,8 @@ def _named_arguments(encoder_class: type) -> list[str]:
     return [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
 
 
-def _of(posterior: Posterior, tasks: list[int]) -> Posterior:
+def of_tasks(posterior: Posterior, tasks: list[int]) -> Posterior:
+    """Some tasks' rows of a posterior."""
     return Posterior(*(None if part is None else part[tasks] for part in posterior))
 
 

@@ -151,7 +151,7 @@ class Learner:
     def _collect_phase(
         self, tasks: np.ndarray, num_steps: int, context: Positions, *, posterior: bool, keep_context: bool
     ) -> None:
-        """Collect whole trajectories, a row a task, until each row has `num_steps`. Every phase begins at the prior."""
+        """Collect whole trajectories, one row per task, until each has `num_steps`. Every phase begins at the prior."""
         s = self.settings
         steps = np.zeros(len(tasks), int)
         belief = self.agent.prior(len(tasks))
@@ -193,7 +193,7 @@ class Learner:
 
     @property
     def context_length(self) -> int:
-        """Context transitions a task from which the posterior is inferred in training."""
+        """Context transitions per task from which the posterior is inferred in training."""
         length = self.settings.embedding_batch_size
         return min(length, self.settings.max_recurrent_context) if self.agent.is_recurrent else length
 

@@ -48,7 +48,7 @@ def infer_posterior(
 
 
 def product_of_gaussians(mean: torch.Tensor, variance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Fuse one Gaussian a transition into one a task: (task, transition, latent) each → (task, latent) each."""
+    """Fuse one Gaussian per transition into one per task: (task, transition, latent) each → (task, latent) each."""
     precision = variance.clamp(min=MIN_VARIANCE).reciprocal()
     fused_variance = precision.sum(dim=1).reciprocal()
     return fused_variance * (mean * precision).sum(dim=1), fused_variance
@@ -63,7 +63,7 @@ def _as_gaussians(output: object, context: torch.Tensor, output_size: int) -> to
     if per_task not in (1, num_transitions) or not per_task:
         raise TrialFailure(
             f"the encoder returned shape {tuple(output.shape)} for a context of shape {tuple(context.shape)}; "
-            f"expected one Gaussian a transition, ({num_tasks}, {num_transitions}, {output_size}), or one a task, "
+            f"expected one Gaussian per transition, ({num_tasks}, {num_transitions}, {output_size}), or one per task, "
             f"({num_tasks}, {output_size})"
         )
     return output.reshape(num_tasks, -1, output_size)

@@ -12,7 +12,11 @@ from oyster.report.read.grid import Grid
 from oyster.report.read.results import Results
 from oyster.report.statistics import intervals
 
-IDENTICAL, SAME, WITHIN = "identical to the last bit", "same returns, other records differ", "moved; noise may explain it"
+IDENTICAL, SAME, WITHIN = (
+    "identical to the last bit",
+    "same returns, other records differ",
+    "moved; noise may explain it",
+)
 BEYOND, UNTOLD = "moved by more than noise", "moved; too few seeds to tell from noise"
 APPEARED, VANISHED, NEITHER = "appeared", "vanished", "in neither"
 VERDICTS = (BEYOND, UNTOLD, WITHIN, SAME, IDENTICAL, APPEARED, VANISHED, NEITHER)

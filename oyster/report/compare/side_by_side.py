@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from markupsafe import Markup
 
 from oyster.report import page, tables
-from oyster.report.build import filling
 from oyster.report.compare.cells import VERDICTS, Cell, cells_table, compare, joint_grid, trials_table
 from oyster.report.compare.revisions import Revision, read_revision
 from oyster.report.figures import FIGURES
@@ -18,7 +17,7 @@ from oyster.report.inline import inline_svg
 from oyster.report.notices import strays
 from oyster.report.origins import origins
 from oyster.report.read.grid import Grid
-from oyster.runtime.destination import require_free
+from oyster.runtime.destination import filling, require_free
 
 KINDS = ("returns", "learning_environment_steps", "adaptation")  # the figures that are worth seeing twice
 FILES = {

@@ -13,7 +13,7 @@ from oyster.report.read.results import Results
 
 
 class Scale(NamedTuple):
-    """One number a task: `values` (index: task), what it is called, and the colours it is drawn in."""
+    """One number per task: `values` (index: task), what it is called, and the colours it is drawn in."""
 
     values: pd.Series
     words: str

@@ -68,8 +68,8 @@ def _picture(results: Results, environment: str, traces: list) -> Picture | None
     words = spaced(names[0].removeprefix("target_")) if names else ""
     if family is not None and shape == ((len(family.trace_columns),) if family.trace_columns else ()):
         columns = family.trace_columns or (family.trace_name,)
-        moving = next((place for place, name in enumerate(columns) if name.startswith("target")), None)
-        return Picture(columns[:2] == ("x", "y"), family.target, moving, words if level else spaced(columns[0]))
+        on_plane, words = columns[:2] == ("x", "y"), words if level else spaced(columns[0])
+        return Picture(on_plane, family.target, family.target_column(), words)
     if shape == (2,):
         return Picture(True, "place" if len(names) == 2 else "none", None, "")
     return Picture(False, "level" if level else "none", None, words) if shape == () else None

@@ -1,4 +1,4 @@
-"""A results tree, read into tidy frames: a row a trial, an iteration, a trajectory; and what is missing."""
+"""A results tree, read into tidy frames: one row per trial, per iteration, per trajectory; and what is missing."""
 
 import hashlib
 import re
