@@ -214,7 +214,7 @@ def test_what_is_quoted_of_the_references_own_code_was_measured():
     """The tables are what docs/measured/fidelity.py prints, and no other value stands beside them."""
     script = [sys.executable, DOCS / "measured" / "fidelity.py"]
     printed = subprocess.run(script, capture_output=True, text=True, check=True)
-    text = (DOCS / "explanation" / "reproduction.md").read_text()
+    text = (DOCS / "explanation" / "investigations.md").read_text()
     section = re.search(r"^## The reference's own code.*?(?=^## )", text, re.MULTILINE | re.DOTALL)[0]
     shown = re.search(r"<!-- fidelity -->\n(.*?)<!-- end -->", section, re.DOTALL)[1]
     assert shown == printed.stdout

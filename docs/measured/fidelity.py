@@ -1,4 +1,4 @@
-"""The reference's own code beside ours: prints every value that docs/explanation/reproduction.md quotes of it.
+"""The reference's own code beside ours: prints every value that docs/explanation/investigations.md quotes of it.
 
 fidelity.csv has one row per iteration: what either code returned, and its losses. p is Mann and Whitney's, two-sided.
 Our seeds 13 and 14 ran on the first kind of processor too, and enter no test. `python docs/measured/fidelity.py`
