@@ -225,6 +225,15 @@ def test_what_is_quoted_of_the_references_own_code_was_measured():
         assert value.removeprefix("p = ") in printed.stdout, value
 
 
+def test_the_means_of_a_hundred_tests_are_those_that_were_measured():
+    script = [sys.executable, DOCS / "measured" / "meta_test.py"]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    text = (DOCS / "explanation" / "reproduction.md").read_text()
+    for encoder in ("mlp", "recurrent", "attention"):
+        mean = re.search(rf"point-robot, {encoder}: mean of a hundred (\S+), minus", printed)[1]
+        assert f"{mean} ({encoder})" in text
+
+
 # --- the rules notice -------------------------------------------------------------------------------------------------
 
 
