@@ -3,15 +3,17 @@
     python docs/encoder_evidence.py
 
 Per environment: Welch's test of the last return against the opponent, p corrected by Holm over the three. Beside it the
-mean of the last five iterations, which no test is made of. Results count that carry the key which the tree asks for.
-Where a trial failed, that is its encoder's failure: the environment shows nothing, and enters Holm's correction with a
-p of 1. Exit 1 while a trial is missing.
+mean of the last five iterations, which no test is made of. A table has every return, with a letter for the kind of
+processor that made it. Results count that carry the key which the tree asks for. Where a trial failed, that is its
+encoder's failure: the environment shows nothing, and enters Holm's correction with a p of 1. Exit 1 while a trial is
+missing.
 """
 
 import json
 import os
 import sys
 from pathlib import Path
+from string import ascii_lowercase
 
 import pandas as pd
 
@@ -28,17 +30,35 @@ LAST, LAST_FIVE = "meta_test_return", "meta_test_return_last5"
 
 
 def recorded(params: Params, environment: str) -> pd.DataFrame:
-    """A row per trial of a grid that has ended: agent, last return, mean of the last five; NaN where it failed."""
+    """A row per trial of a grid that has ended; the returns are NaN where it failed."""
     rows = []
     for each in states(params, f"evidence-{environment}"):
+        folder, settings = each.keyed.folder, each.keyed.trial.settings
         if each.word in DONE:
-            metrics = json.loads((each.keyed.folder / "metrics.json").read_text())
-            rows.append(
-                {"agent": each.keyed.trial.settings.agent} | {name: metrics[name] for name in (LAST, LAST_FIVE)}
+            metrics, recorded = (
+                json.loads((folder / name).read_text()) for name in ("metrics.json", "provenance.json")
             )
+            processor = f"{recorded['hardware']['cpu']}, family {recorded['hardware']['cpu_family']}"
+            rows.append((settings.agent, settings.seed, processor, metrics[LAST], metrics[LAST_FIVE]))
         elif each.word != MISSING:
-            print(f"not counted: {each.keyed.folder} is {each.word} ({each.why})")
-    return pd.DataFrame(rows, columns=["agent", LAST, LAST_FIVE]).astype({LAST: float, LAST_FIVE: float})
+            print(f"not counted: {folder} is {each.word} ({each.why})")
+    columns = ["agent", "seed", "processor", LAST, LAST_FIVE]
+    return pd.DataFrame(rows, columns=columns).astype({"seed": int, LAST: float, LAST_FIVE: float})
+
+
+def print_returns(sides: dict[str, list[pd.DataFrame]]) -> None:
+    """Every last return in a Markdown table, and what its letters mean."""
+    processors = sorted({name for both in sides.values() for side in both for name in side.processor})
+    letters = dict(zip(processors, ascii_lowercase, strict=False))
+    print(f"| environment | agent | {' | '.join(f'seed {seed}' for seed in SEEDS)} | mean | last five |")
+    print("| --- " * (len(SEEDS) + 4) + "|")
+    for environment, both in sides.items():
+        for agent, side in zip((OURS, OPPONENTS[environment]), both, strict=True):
+            by_seed = side.set_index("seed")
+            cells = [f"{words.number(by_seed[LAST][seed])} {letters[by_seed.processor[seed]]}" for seed in SEEDS]
+            means = [words.number(side[name].mean()) for name in (LAST, LAST_FIVE)]
+            print(f"| {environment} | {' | '.join([agent, *cells, *means])} |")
+    print(f"\nProcessors: {'; '.join(f'{letter}: {name}' for name, letter in letters.items())}.\n")
 
 
 def main() -> int:
@@ -49,13 +69,14 @@ def main() -> int:
         sides[environment] = [rows[rows.agent == agent] for agent in (OURS, opponent)]
         for agent, side in zip((OURS, opponent), sides[environment], strict=True):
             missing += len(SEEDS) - len(side)
-            told = ", ".join(f"{value:.2f}" for value in side[LAST])
-            print(f"{environment}, {agent}: n = {len(side)} of {len(SEEDS)}, last {told or 'none'}")
+            if len(side) < len(SEEDS):
+                print(f"{environment}, {agent}: {len(side)} of {len(SEEDS)} trials")
     if missing:
         print(
             f"{missing} of {2 * len(OPPONENTS) * len(SEEDS)} trials are missing: no test is made before all are there."
         )
         return 1
+    print_returns(sides)
     found = {
         environment: difference(*(mean_estimate(side[LAST]) for side in both)) for environment, both in sides.items()
     }
@@ -63,12 +84,12 @@ def main() -> int:
     corrected = holm([1.0 if failed[environment] else found[environment].p for environment in found])
     for (environment, each), p in zip(found.items(), corrected, strict=True):
         if failed[environment]:
-            print(f"{environment}: a trial failed (nan), so nothing is shown there.")
+            print(f"- {environment}: a trial failed (nan), so nothing is shown there.")
             continue
         last_five = " and ".join(words.number(side[LAST_FIVE].mean()) for side in sides[environment])
         print(
-            f"{environment}: {OURS} minus {OPPONENTS[environment]} {words.number(each.value)} "
-            f"({words.interval(each.low, each.high)}), p = {p:.2g} (Holm over {len(corrected)}); last five {last_five}"
+            f"- {environment}: {OURS} minus {OPPONENTS[environment]} {words.number(each.value)} "
+            f"({words.interval(each.low, each.high)}), p = {p:.2g} (Holm over {len(corrected)}); last five {last_five}."
         )
     return 0
 

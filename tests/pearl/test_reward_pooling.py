@@ -15,6 +15,7 @@ from oyster.algorithms.pearl.encoder_file import load_encoder_class
 from oyster.algorithms.pearl.settings import ENCODERS
 from oyster.check.encoder import check_encoder
 from oyster.grid import load_params
+from oyster.report.statistics import words as words_of
 from oyster.status import STALE, UP_TO_DATE
 
 FILE = ENCODERS / "reward_pooling.py"
@@ -148,7 +149,7 @@ def test_the_evidence_is_welchs_test_by_holm_and_waits_for_every_trial(tmp_path,
 
     def states(_, grid):
         for file in sorted(Path("results", grid).glob("*/*/*/metrics.json")):
-            trial = SimpleNamespace(settings=SimpleNamespace(agent=file.parts[-3]))
+            trial = SimpleNamespace(settings=SimpleNamespace(agent=file.parts[-3], seed=int(file.parts[-2])))
             keyed = SimpleNamespace(trial=trial, folder=file.parent)
             yield SimpleNamespace(word=words.get(file.parent, UP_TO_DATE), why="why", keyed=keyed)
 
@@ -161,11 +162,22 @@ def test_the_evidence_is_welchs_test_by_holm_and_waits_for_every_trial(tmp_path,
                 file = tmp_path / f"results/evidence-{environment}/{environment}/{agent}/{seed}/metrics.json"
                 file.parent.mkdir(parents=True)
                 file.write_text(json.dumps({"meta_test_return": value, "meta_test_return_last5": value - 1}))
+                made_by = {"hardware": {"cpu": "cpu", "cpu_family": "1/2" if seed == 2 else "3/4"}}
+                file.with_name("provenance.json").write_text(json.dumps(made_by))
         p.append(stats.ttest_ind(*list(drawn.values())[-2:], equal_var=False).pvalue)
     assert main() == 0
     told = capsys.readouterr().out
     for place, value in enumerate(_holm(p)):
         assert f"p = {value:.2g}" in told, (place, told)
+    assert (
+        "| point-robot | recurrent | "
+        + " | ".join(
+            f"{words_of.number(value)} {'a' if seed == 2 else 'b'}"
+            for seed, value in zip(names["SEEDS"], drawn["point-robot", "recurrent"], strict=True)
+        )
+        in told
+        and "a: cpu, family 1/2; b: cpu, family 3/4." in told
+    )
     file.write_text(json.dumps({"meta_test_return": None, "meta_test_return_last5": None}))
     assert main() == 0
     told = capsys.readouterr().out
