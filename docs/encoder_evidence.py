@@ -19,7 +19,7 @@ import pandas as pd
 
 from oyster.grid import Params, load_params
 from oyster.report.statistics import words
-from oyster.report.statistics.intervals import difference, holm, mean_estimate
+from oyster.report.statistics.intervals import difference, holm, mean_estimate, t_interval
 from oyster.status import DONE, MISSING, states
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,14 +50,14 @@ def print_returns(sides: dict[str, list[pd.DataFrame]]) -> None:
     """Every last return in a Markdown table, and what its letters mean."""
     processors = sorted({name for both in sides.values() for side in both for name in side.processor})
     letters = dict(zip(processors, ascii_lowercase, strict=False))
-    print(f"| environment | agent | {' | '.join(f'seed {seed}' for seed in SEEDS)} | mean | last five |")
+    print(f"| environment | agent | {' | '.join(f'seed {seed}' for seed in SEEDS)} | mean (95 %) | last five |")
     print("| --- " * (len(SEEDS) + 4) + "|")
     for environment, both in sides.items():
         for agent, side in zip((OURS, OPPONENTS[environment]), both, strict=True):
             by_seed = side.set_index("seed")
             cells = [f"{words.number(by_seed[LAST][seed])} {letters[by_seed.processor[seed]]}" for seed in SEEDS]
-            means = [words.number(side[name].mean()) for name in (LAST, LAST_FIVE)]
-            print(f"| {environment} | {' | '.join([agent, *cells, *means])} |")
+            mean = f"{words.number(side[LAST].mean())} ({words.interval(*t_interval(side[LAST]))})"
+            print(f"| {environment} | {' | '.join([agent, *cells, mean, words.number(side[LAST_FIVE].mean())])} |")
     print(f"\nProcessors: {'; '.join(f'{letter}: {name}' for name, letter in letters.items())}.\n")
 
 
