@@ -35,10 +35,8 @@ def recorded(params: Params, environment: str) -> pd.DataFrame:
     for each in states(params, f"evidence-{environment}"):
         folder, settings = each.keyed.folder, each.keyed.trial.settings
         if each.word in DONE:
-            metrics, recorded = (
-                json.loads((folder / name).read_text()) for name in ("metrics.json", "provenance.json")
-            )
-            processor = f"{recorded['hardware']['cpu']}, family {recorded['hardware']['cpu_family']}"
+            metrics, origin = (json.loads((folder / name).read_text()) for name in ("metrics.json", "provenance.json"))
+            processor = f"{origin['hardware']['cpu']}, family {origin['hardware']['cpu_family']}"
             rows.append((settings.agent, settings.seed, processor, metrics[LAST], metrics[LAST_FIVE]))
         elif each.word != MISSING:
             print(f"not counted: {folder} is {each.word} ({each.why})")
