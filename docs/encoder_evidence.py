@@ -3,10 +3,11 @@
     python docs/encoder_evidence.py
 
 Per environment: Welch's test of the last return against the opponent, p corrected by Holm over the three. Beside it the
-mean of the last five iterations, which no test is made of. A table has every return, with a letter for the kind of
-processor that made it. Results count that carry the key which the tree asks for. Where a trial failed, that is its
-encoder's failure: the environment shows nothing, and enters Holm's correction with a p of 1. Exit 1 while a trial is
-missing.
+mean of the last five iterations, which no test is made of. A first table has every return, with a letter for the kind
+of processor that made it. A second one sets our mean beside the leaderboard's best and the best fixed policy.
+
+Results count that carry the key which the tree asks for. Where a trial failed, that is its encoder's failure: the
+environment shows nothing, and enters Holm's correction with a p of 1. Exit 1 while a trial is missing.
 """
 
 import json
@@ -18,6 +19,10 @@ from string import ascii_lowercase
 import pandas as pd
 
 from oyster.grid import Params, load_params
+from oyster.report.best_fixed import fixed_returns
+from oyster.report.published import leaderboard
+from oyster.report.read.grid import read_grid
+from oyster.report.read.results import load
 from oyster.report.statistics import words
 from oyster.report.statistics.intervals import difference, holm, mean_estimate, t_interval
 from oyster.status import DONE, MISSING, states
@@ -44,6 +49,10 @@ def recorded(params: Params, environment: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"seed": int, LAST: float, LAST_FIVE: float})
 
 
+def mean_and_interval(returns: pd.Series) -> str:
+    return f"{words.number(returns.mean())} ({words.interval(*t_interval(returns))})"
+
+
 def print_returns(sides: dict[str, list[pd.DataFrame]]) -> None:
     """Every last return in a Markdown table, and what its letters mean."""
     processors = sorted({name for both in sides.values() for side in both for name in side.processor})
@@ -54,9 +63,22 @@ def print_returns(sides: dict[str, list[pd.DataFrame]]) -> None:
         for agent, side in zip((OURS, OPPONENTS[environment]), both, strict=True):
             by_seed = side.set_index("seed")
             cells = [f"{words.number(by_seed[LAST][seed])} {letters[by_seed.processor[seed]]}" for seed in SEEDS]
-            mean = f"{words.number(side[LAST].mean())} ({words.interval(*t_interval(side[LAST]))})"
-            print(f"| {environment} | {' | '.join([agent, *cells, mean, words.number(side[LAST_FIVE].mean())])} |")
+            means = (mean_and_interval(side[LAST]), words.number(side[LAST_FIVE].mean()))
+            print(f"| {environment} | {' | '.join([agent, *cells, *means])} |")
     print(f"\nProcessors: {'; '.join(f'{letter}: {name}' for name, letter in letters.items())}.\n")
+
+
+def print_goals(sides: dict[str, list[pd.DataFrame]]) -> None:
+    """Our mean beside what a leaderboard's entry reached, and what one answer to all tasks reaches."""
+    best = leaderboard().groupby("environment").value.max()
+    print(f"| environment | {OURS}, mean (95 %) | leaderboard's best (published) | best fixed policy |")
+    print("| --- " * 4 + "|")
+    for environment, (ours, _) in sides.items():
+        grid = f"evidence-{environment}"
+        fixed = fixed_returns(load(ROOT / "results" / grid, read_grid(ROOT / "params.yaml", grid)))[environment]
+        beside = (words.number(best[environment]), words.number(fixed))
+        print(f"| {' | '.join([environment, mean_and_interval(ours[LAST]), *beside])} |")
+    print()
 
 
 def main() -> int:
@@ -75,6 +97,7 @@ def main() -> int:
         )
         return 1
     print_returns(sides)
+    print_goals(sides)
     found = {
         environment: difference(*(mean_estimate(side[LAST]) for side in both)) for environment, both in sides.items()
     }

@@ -153,7 +153,7 @@ def test_the_evidence_is_welchs_test_by_holm_and_waits_for_every_trial(tmp_path,
             keyed = SimpleNamespace(trial=trial, folder=file.parent)
             yield SimpleNamespace(word=words.get(file.parent, UP_TO_DATE), why="why", keyed=keyed)
 
-    names |= {"ROOT": tmp_path, "load_params": dict, "states": states}
+    names |= {"ROOT": tmp_path, "load_params": dict, "states": states, "print_goals": lambda sides: None}
     rng, p, drawn = np.random.default_rng(0), [], {}
     for environment, opponent in names["OPPONENTS"].items():
         for agent in (names["OURS"], opponent):
