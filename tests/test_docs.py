@@ -239,6 +239,13 @@ def test_the_evidence_of_the_encoder_is_what_its_script_prints():
         assert value in printed, value
 
 
+def test_the_ablation_of_the_encoder_is_what_its_script_prints():
+    script = [sys.executable, DOCS / "measured" / "ablation.py"]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    page = (DOCS / "encoder.md").read_text()
+    assert re.search(r"<!-- ablation -->\n(.*?)<!-- end -->", page, re.DOTALL)[1] == printed
+
+
 def test_the_means_of_a_hundred_tests_are_those_that_were_measured():
     script = [sys.executable, DOCS / "measured" / "meta_test.py"]
     printed = subprocess.run(script, capture_output=True, text=True, check=True, cwd=ROOT).stdout

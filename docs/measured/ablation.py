@@ -5,8 +5,7 @@
 
 ablation.csv has a row per trial: its mean return over the last five iterations, and what encoder_probe.py sees in its
 agent. CHECKOUT is the project at commit c0b9432, where the grids `ablation` and `ablation-search` have been trained.
-Intervals are of a difference of two means over the five seeds, as Welch's test has them. A part without which the
-encoder is as good is not worth its lines.
+Intervals are of a difference of two means over the five seeds, as Welch's test has them.
 """
 
 import argparse
