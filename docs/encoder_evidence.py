@@ -4,7 +4,8 @@
 
 Per environment: Welch's test of the last return against the opponent, p corrected by Holm over the three. Beside it the
 mean of the last five iterations, which no test is made of. A first table has every return, with a letter for the kind
-of processor that made it. A second one sets our mean beside the leaderboard's best and the best fixed policy.
+of processor that made it. A second one sets our mean beside the leaderboard's best and the best fixed policy. A third
+one has the encoder without `belief_to_act`, which enters no test.
 
 Results count that carry the key which the tree asks for. Where a trial failed, that is its encoder's failure: the
 environment shows nothing, and enters Holm's correction with a p of 1. Exit 1 while a trial is missing.
@@ -31,21 +32,23 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = "reward-pooling"
 OPPONENTS = {"cheetah-vel": "mlp", "sparse-point-robot": "recurrent", "point-robot": "recurrent"}
 SEEDS = (42, 123, 456, 1, 2)
+PLAIN, PLAIN_SEEDS = "reward-pooling-plain", (42, 123, 456)
 LAST, LAST_FIVE = "meta_test_return", "meta_test_return_last5"
 
 
-def recorded(params: Params, environment: str) -> pd.DataFrame:
+def recorded(params: Params, grid: str) -> pd.DataFrame:
     """A row per trial of a grid that has ended; the returns are NaN where it failed."""
     rows = []
-    for each in states(params, f"evidence-{environment}"):
+    for each in states(params, grid):
         folder, settings = each.keyed.folder, each.keyed.trial.settings
         if each.word in DONE:
             metrics, origin = (json.loads((folder / name).read_text()) for name in ("metrics.json", "provenance.json"))
             processor = f"{origin['hardware']['cpu']}, family {origin['hardware']['cpu_family']}"
-            rows.append((settings.agent, settings.seed, processor, metrics[LAST], metrics[LAST_FIVE]))
+            trial = (settings.environment, settings.agent, settings.seed)
+            rows.append((*trial, processor, metrics[LAST], metrics[LAST_FIVE]))
         elif each.word != MISSING:
             print(f"not counted: {folder} is {each.word} ({each.why})")
-    columns = ["agent", "seed", "processor", LAST, LAST_FIVE]
+    columns = ["environment", "agent", "seed", "processor", LAST, LAST_FIVE]
     return pd.DataFrame(rows, columns=columns).astype({"seed": int, LAST: float, LAST_FIVE: float})
 
 
@@ -53,19 +56,18 @@ def mean_and_interval(returns: pd.Series) -> str:
     return f"{words.number(returns.mean())} ({words.interval(*t_interval(returns))})"
 
 
-def print_returns(sides: dict[str, list[pd.DataFrame]]) -> None:
-    """Every last return in a Markdown table, and what its letters mean."""
-    processors = sorted({name for both in sides.values() for side in both for name in side.processor})
+def print_returns(sides: list[pd.DataFrame], seeds: tuple[int, ...]) -> None:
+    """Every last return in a Markdown table, a row per side, and what its letters mean."""
+    processors = sorted({name for side in sides for name in side.processor})
     letters = dict(zip(processors, ascii_lowercase, strict=False))
-    print(f"| environment | agent | {' | '.join(f'seed {seed}' for seed in SEEDS)} | mean (95 %) | last five |")
-    print("| --- " * (len(SEEDS) + 4) + "|")
-    for environment, both in sides.items():
-        for agent, side in zip((OURS, OPPONENTS[environment]), both, strict=True):
-            by_seed = side.set_index("seed")
-            cells = [f"{words.number(by_seed[LAST][seed])} {letters[by_seed.processor[seed]]}" for seed in SEEDS]
-            means = (mean_and_interval(side[LAST]), words.number(side[LAST_FIVE].mean()))
-            print(f"| {environment} | {' | '.join([agent, *cells, *means])} |")
-    print(f"\nProcessors: {'; '.join(f'{letter}: {name}' for name, letter in letters.items())}.\n")
+    print(f"| environment | agent | {' | '.join(f'seed {seed}' for seed in seeds)} | mean (95 %) | last five |")
+    print("| --- " * (len(seeds) + 4) + "|")
+    for side in sides:
+        by_seed = side.set_index("seed")
+        cells = [f"{words.number(by_seed[LAST][seed])} {letters[by_seed.processor[seed]]}" for seed in seeds]
+        means = (mean_and_interval(side[LAST]), words.number(side[LAST_FIVE].mean()))
+        print(f"| {' | '.join([side.environment.iloc[0], side.agent.iloc[0], *cells, *means])} |")
+    print(f"\nProcessors: {'; '.join(f'{letter}: {name}' for name, letter in letters.items())}.")
 
 
 def print_goals(sides: dict[str, list[pd.DataFrame]]) -> None:
@@ -81,11 +83,20 @@ def print_goals(sides: dict[str, list[pd.DataFrame]]) -> None:
     print()
 
 
+def print_plain(params: Params) -> None:
+    rows = recorded(params, "evidence-plain")
+    print()
+    if len(rows) < len(OPPONENTS) * len(PLAIN_SEEDS):
+        print(f"{PLAIN}: its trials are not complete, and no number of it stands here.")
+        return
+    print_returns([rows[rows.environment == environment] for environment in OPPONENTS], PLAIN_SEEDS)
+
+
 def main() -> int:
     os.chdir(ROOT)
     params, sides, missing = load_params(), {}, 0
     for environment, opponent in OPPONENTS.items():
-        rows = recorded(params, environment)
+        rows = recorded(params, f"evidence-{environment}")
         sides[environment] = [rows[rows.agent == agent] for agent in (OURS, opponent)]
         for agent, side in zip((OURS, opponent), sides[environment], strict=True):
             missing += len(SEEDS) - len(side)
@@ -96,7 +107,8 @@ def main() -> int:
             f"{missing} of {2 * len(OPPONENTS) * len(SEEDS)} trials are missing: no test is made before all are there."
         )
         return 1
-    print_returns(sides)
+    print_returns([side for both in sides.values() for side in both], SEEDS)
+    print()
     print_goals(sides)
     found = {
         environment: difference(*(mean_estimate(side[LAST]) for side in both)) for environment, both in sides.items()
@@ -112,6 +124,7 @@ def main() -> int:
             f"- {environment}: {OURS} minus {OPPONENTS[environment]} {words.number(each.value)} "
             f"({words.interval(each.low, each.high)}), p = {p:.2g} (Holm over {len(corrected)}); last five {last_five}."
         )
+    print_plain(params)
     return 0
 
 

@@ -149,7 +149,8 @@ def test_the_evidence_is_welchs_test_by_holm_and_waits_for_every_trial(tmp_path,
 
     def states(_, grid):
         for file in sorted(Path("results", grid).glob("*/*/*/metrics.json")):
-            trial = SimpleNamespace(settings=SimpleNamespace(agent=file.parts[-3], seed=int(file.parts[-2])))
+            environment, agent, seed = file.parts[-4:-1]
+            trial = SimpleNamespace(settings=SimpleNamespace(environment=environment, agent=agent, seed=int(seed)))
             keyed = SimpleNamespace(trial=trial, folder=file.parent)
             yield SimpleNamespace(word=words.get(file.parent, UP_TO_DATE), why="why", keyed=keyed)
 
