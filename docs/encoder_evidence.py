@@ -56,10 +56,8 @@ def mean_and_interval(returns: pd.Series) -> str:
     return f"{words.number(returns.mean())} ({words.interval(*t_interval(returns))})"
 
 
-def print_returns(sides: list[pd.DataFrame], seeds: tuple[int, ...]) -> None:
-    """Every last return in a Markdown table, a row per side, and what its letters mean."""
-    processors = sorted({name for side in sides for name in side.processor})
-    letters = dict(zip(processors, ascii_lowercase, strict=False))
+def print_returns(sides: list[pd.DataFrame], seeds: tuple[int, ...], letters: dict[str, str]) -> None:
+    """Every last return in a Markdown table, a row per side, with the letter of its processor."""
     print(f"| environment | agent | {' | '.join(f'seed {seed}' for seed in seeds)} | mean (95 %) | last five |")
     print("| --- " * (len(seeds) + 4) + "|")
     for side in sides:
@@ -67,7 +65,6 @@ def print_returns(sides: list[pd.DataFrame], seeds: tuple[int, ...]) -> None:
         cells = [f"{words.number(by_seed[LAST][seed])} {letters[by_seed.processor[seed]]}" for seed in seeds]
         means = (mean_and_interval(side[LAST]), words.number(side[LAST_FIVE].mean()))
         print(f"| {' | '.join([side.environment.iloc[0], side.agent.iloc[0], *cells, *means])} |")
-    print(f"\nProcessors: {'; '.join(f'{letter}: {name}' for name, letter in letters.items())}.")
 
 
 def print_goals(sides: dict[str, list[pd.DataFrame]]) -> None:
@@ -83,13 +80,12 @@ def print_goals(sides: dict[str, list[pd.DataFrame]]) -> None:
     print()
 
 
-def print_plain(params: Params) -> None:
-    rows = recorded(params, "evidence-plain")
+def print_plain(rows: pd.DataFrame, letters: dict[str, str]) -> None:
     print()
     if len(rows) < len(OPPONENTS) * len(PLAIN_SEEDS):
         print(f"{PLAIN}: its trials are not complete, and no number of it stands here.")
         return
-    print_returns([rows[rows.environment == environment] for environment in OPPONENTS], PLAIN_SEEDS)
+    print_returns([rows[rows.environment == environment] for environment in OPPONENTS], PLAIN_SEEDS, letters)
 
 
 def main() -> int:
@@ -107,8 +103,11 @@ def main() -> int:
             f"{missing} of {2 * len(OPPONENTS) * len(SEEDS)} trials are missing: no test is made before all are there."
         )
         return 1
-    print_returns([side for both in sides.values() for side in both], SEEDS)
-    print()
+    plain = recorded(params, "evidence-plain")
+    rows = [side for both in sides.values() for side in both]
+    letters = dict(zip(sorted(set(pd.concat([*rows, plain]).processor)), ascii_lowercase, strict=False))
+    print_returns(rows, SEEDS, letters)
+    print(f"\nProcessors: {'; '.join(f'{letter}: {name}' for name, letter in letters.items())}.\n")
     print_goals(sides)
     found = {
         environment: difference(*(mean_estimate(side[LAST]) for side in both)) for environment, both in sides.items()
@@ -124,7 +123,7 @@ def main() -> int:
             f"- {environment}: {OURS} minus {OPPONENTS[environment]} {words.number(each.value)} "
             f"({words.interval(each.low, each.high)}), p = {p:.2g} (Holm over {len(corrected)}); last five {last_five}."
         )
-    print_plain(params)
+    print_plain(plain, letters)
     return 0
 
 
